@@ -1,0 +1,373 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// firstLook bounds the wait for the first observation of every assertion once the stacks are ready.
+const firstLook = time.Minute
+
+// lookTimeout bounds one look: the slowest page of an incident must fit in.
+const lookTimeout = time.Minute
+
+// arm is one pass from a fresh baseline.
+type arm struct {
+	r     *Runner
+	l     *lab.Lab
+	name  string
+	ev    *evidence
+	until PhaseKind // Baseline or InForce: the arm stops there and its machines are kept; empty: it runs to its end
+	emit  func(Event)
+
+	machines []lab.Running // in the order of their start
+	injected []lab.Fault   // what has to be healed
+	phases   []Phase
+	failed   string
+
+	watch       context.Context
+	stop        context.CancelFunc
+	watchers    sync.WaitGroup
+	mu          sync.Mutex
+	seen        map[string][]lab.Observation
+	lost        error
+	news        chan struct{} // closed and replaced whenever seen or lost changes
+	appearedNow map[string]bool
+}
+
+func newArm(r *Runner, l *lab.Lab, name string, ev *evidence, tell func(Event)) *arm {
+	a := &arm{r: r, l: l, name: name, ev: ev, seen: map[string][]lab.Observation{}, news: make(chan struct{})}
+	a.emit = func(e Event) {
+		e.Arm = a.name
+		if e.Phase == "" && len(a.phases) > 0 {
+			e.Phase = a.phases[len(a.phases)-1].Name()
+		}
+		tell(e)
+	}
+	return a
+}
+
+// run executes the arm. It leaves the machines running: end destroys them. An error is an InfraError, or ctx's.
+func (a *arm) run(ctx context.Context, hold time.Duration) error {
+	a.emit(Event{Type: ArmStarted})
+	err := a.steps(ctx, hold)
+	a.stopWatching()
+	a.closePhase()
+	if err != nil {
+		if ctx.Err() != nil {
+			err = infra(ctx.Err(), "interrupted")
+		}
+		a.failed = err.Error()
+		a.emit(failure(err))
+	}
+	a.keepLogs(ctx)
+	a.emit(Event{Type: ArmEnded})
+	return err
+}
+
+func (a *arm) steps(ctx context.Context, hold time.Duration) error {
+	if err := a.bringUp(ctx); err != nil {
+		return err
+	}
+	if err := a.baseline(ctx); err != nil || a.until == Baseline {
+		return err
+	}
+	if a.name == Control {
+		a.phase(Hold, "", hold)
+		return a.pass(ctx, hold)
+	}
+	if err := a.inForce(ctx); err != nil || a.until == InForce {
+		return err
+	}
+	for _, rem := range a.l.Remedies {
+		if !a.allAppeared() {
+			return nil // a remedy of something that is not there proves nothing
+		}
+		if err := a.treat(ctx, rem); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bringUp starts the machines and the stacks, and waits until they are ready.
+func (a *arm) bringUp(ctx context.Context) error {
+	for _, m := range a.l.Machines {
+		a.emit(Event{Type: Step, Subject: "machine." + m.Name, Text: "starting machine " + m.Name + " on driver " + a.r.Driver.Name()})
+		run, err := a.r.Driver.Start(ctx, a.r.Run, a.l, m)
+		if err != nil {
+			return infra(err, "cannot start machine."+m.Name)
+		}
+		a.machines = append(a.machines, run)
+	}
+	for _, s := range a.l.Stacks {
+		a.emit(Event{Type: Step, Subject: "stack." + s.Name, Text: "podman-compose up -d as " + s.Account})
+		m, err := a.machine(s.Machine)
+		if err != nil {
+			return err
+		}
+		if err := a.r.Composer.Up(ctx, m, a.l.Dir, s); err != nil {
+			return infra(err, "cannot start stack."+s.Name)
+		}
+	}
+	if unready, err := a.ready(ctx); err != nil {
+		return err
+	} else if unready != nil {
+		return unready
+	}
+	return nil
+}
+
+// ready waits for every readiness probe in turn. unready says which one never passed.
+func (a *arm) ready(ctx context.Context) (unready *lab.InfraError, err error) {
+	var probes []lab.Assertion
+	for _, s := range a.l.Stacks {
+		probes = append(probes, a.r.Composer.Ready(s)...)
+	}
+	probes = append(probes, a.l.Ready...)
+	for i, p := range probes {
+		within := p.Within.Value()
+		a.emit(Event{Type: Step, Subject: p.Address(), Budget: within, Text: fmt.Sprintf("waiting for %s (%d of %d)", p.Address(), i+1, len(probes))})
+		m, err := a.machine(p.Machine)
+		if err != nil {
+			return nil, err
+		}
+		wait, cancel := context.WithTimeout(ctx, within)
+		var history []lab.Observation
+		var passed bool
+		last := "no observation"
+		err = m.Watch(wait, a.probe(p), func(o lab.Observation) {
+			if o.Err != "" {
+				last = "could not look: " + o.Err
+				return
+			}
+			last = o.Summary
+			history = append(history, o)
+			if p.Do.Holds(history) {
+				passed = true
+				cancel()
+			}
+		})
+		cancel()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil && !passed {
+			return nil, infra(err, "lost "+string(p.Machine)+" while waiting for "+p.Address())
+		}
+		if !passed {
+			return &lab.InfraError{
+				What: fmt.Sprintf("%s did not pass within %s (%s)", p.Address(), within, last),
+				Hint: p.Hint,
+			}, nil
+		}
+	}
+	return nil, nil
+}
+
+// baseline starts the sampling and waits for the first observation of every assertion.
+func (a *arm) baseline(ctx context.Context) error {
+	a.watch, a.stop = context.WithCancel(context.WithoutCancel(ctx))
+	a.phase(Baseline, "", 0)
+	for _, s := range a.assertions() {
+		m, err := a.machine(s.Machine)
+		if err != nil {
+			return err
+		}
+		a.watchers.Go(func() {
+			if err := m.Watch(a.watch, a.probe(s), func(o lab.Observation) { a.observed(s, o) }); err != nil {
+				a.lose(infra(err, "lost "+string(s.Machine)+" while watching "+s.Address()))
+			}
+		})
+	}
+	var blind string
+	err := a.wait(ctx, firstLook, func() bool {
+		for _, s := range a.assertions() {
+			if seen, _ := during(a.seen[s.Address()], a.current()); len(seen) == 0 {
+				blind = s.Address()
+				return false
+			}
+		}
+		return true
+	})
+	if errors.Is(err, errTimeout) {
+		return &lab.InfraError{What: fmt.Sprintf("%s could not look within %s of the baseline: %s", blind, firstLook, a.lastError(blind))}
+	}
+	return err
+}
+
+// inForce injects the faults and waits until every symptom has appeared or is overdue.
+func (a *arm) inForce(ctx context.Context) error {
+	a.phase(InForce, "", 0)
+	env := &env{arm: a}
+	for _, f := range a.l.Faults {
+		a.emit(Event{Type: Step, Subject: f.Address(), Text: "injecting " + f.Address()})
+		a.injected = append(a.injected, f)
+		if err := f.Do.Inject(ctx, env); err != nil {
+			return infra(err, "cannot inject "+f.Address())
+		}
+		if err := f.Do.Verify(ctx, env); err != nil {
+			return infra(err, f.Address()+" is not in force")
+		}
+		a.emit(Event{Type: Step, Subject: f.Address(), Text: f.Address() + " is in force"})
+	}
+	injected := time.Now()
+	a.mu.Lock()
+	a.phases[len(a.phases)-1].Injected = injected
+	a.mu.Unlock()
+	var longest time.Duration
+	for _, s := range a.l.Symptoms {
+		longest = max(longest, s.Within.Value())
+	}
+	a.emit(Event{Type: Step, Budget: longest, Text: fmt.Sprintf("waiting for %d symptoms", len(a.l.Symptoms))})
+	err := a.wait(ctx, longest+lookTimeout, func() bool {
+		for _, s := range a.l.Symptoms {
+			if !a.holdsNow(s) && !a.lookedAfter(s, injected.Add(s.Within.Value())) {
+				return false
+			}
+		}
+		return true
+	})
+	if errors.Is(err, errTimeout) {
+		err = nil // a look that hangs for its whole timeout is judged by what there is
+	}
+	return err
+}
+
+// treat applies one remedy and observes what it did.
+func (a *arm) treat(ctx context.Context, rem lab.Remedy) error {
+	a.phase(Treat, rem.Name, rem.Timeout.Value())
+	if err := a.apply(ctx, rem); err != nil {
+		return err
+	}
+	unready, err := a.ready(ctx)
+	if err != nil {
+		return err
+	}
+	soak := rem.Soak.Value()
+	a.phase(Soak, rem.Name, soak)
+	if unready != nil {
+		a.phases[len(a.phases)-1].Unready = unready.What
+		a.emit(Event{Type: Step, Subject: "remedy." + rem.Name, Text: "did not cure: " + unready.What})
+		return nil
+	}
+	// A soak is cut short as soon as it is decided: a symptom that holds is one that was not cured.
+	decided := a.wait(ctx, soak, a.anyHolds)
+	if errors.Is(decided, errTimeout) {
+		decided = a.pass(ctx, 0)
+	}
+	if decided != nil {
+		return decided
+	}
+	text := "every symptom is gone"
+	if a.anyHoldsLocked() {
+		text = "did not cure"
+	}
+	a.emit(Event{Type: Step, Subject: "remedy." + rem.Name, Text: text})
+	return nil
+}
+
+// apply runs a remedy's script in the account's session. A script that fails has not been applied: that is a
+// mistake in the lab, or a changed world, and makes the trial inconclusive.
+func (a *arm) apply(ctx context.Context, rem lab.Remedy) error {
+	m, err := a.machine(rem.Machine)
+	if err != nil {
+		return err
+	}
+	a.emit(Event{Type: Step, Subject: "remedy." + rem.Name, Budget: rem.Timeout.Value(), Text: "applying remedy." + rem.Name})
+	within, cancel := context.WithTimeout(ctx, rem.Timeout.Value())
+	defer cancel()
+	res, err := runScript(within, m, a.l, rem.Run, rem.Account)
+	if within.Err() != nil && ctx.Err() == nil {
+		return &lab.InfraError{What: fmt.Sprintf("remedy.%s did not end within %s", rem.Name, rem.Timeout)}
+	}
+	if err != nil {
+		return infra(err, "cannot apply remedy."+rem.Name)
+	}
+	if err := a.ev.log(a.name, "remedy-"+rem.Name, append(res.Stdout, res.Stderr...)); err != nil {
+		return err
+	}
+	if res.Code != 0 {
+		return &lab.InfraError{
+			What: fmt.Sprintf("remedy.%s: %s ended with code %d", rem.Name, rem.Run, res.Code),
+			Hint: "a remedy that does not cure must still be applied: end its script with code 0",
+			Tail: string(append(res.Stdout, res.Stderr...)),
+		}
+	}
+	return nil
+}
+
+// pass waits for a time, and then until every look that began in it has been heard of.
+func (a *arm) pass(ctx context.Context, d time.Duration) error {
+	end := time.Now().Add(d)
+	if err := a.wait(ctx, d, func() bool { return false }); !errors.Is(err, errTimeout) {
+		return err
+	}
+	err := a.wait(ctx, lookTimeout, func() bool {
+		for _, s := range a.assertions() {
+			if !a.lookedAfter(s, end) {
+				return false
+			}
+		}
+		return true
+	})
+	if errors.Is(err, errTimeout) {
+		err = nil
+	}
+	return err
+}
+
+// held is how long the fault phase took: the control arm holds for as long.
+func (a *arm) held() time.Duration {
+	for _, p := range a.phases {
+		if p.Kind == InForce {
+			return p.End.Sub(p.Start)
+		}
+	}
+	return 0
+}
+
+func (a *arm) into(r *Record) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r.Arms = append(r.Arms, Arm{Name: a.name, Phases: a.phases, Failed: a.failed})
+	r.Observations[a.name] = a.seen
+}
+
+// end heals what was injected and destroys the machines, last first, whatever happened to ctx.
+func (a *arm) end(ctx context.Context) {
+	a.stopWatching()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
+	defer cancel()
+	for i := len(a.injected) - 1; i >= 0; i-- {
+		f := a.injected[i]
+		if err := f.Do.Heal(ctx, &env{arm: a}); err != nil {
+			a.emit(Event{Type: Warning, Subject: f.Address(), Text: fmt.Sprintf("cannot heal %s: %v", f.Address(), err)})
+		}
+	}
+	a.injected = nil
+	for i := len(a.machines) - 1; i >= 0; i-- {
+		if err := a.machines[i].Destroy(ctx); err != nil {
+			a.emit(Event{Type: Warning, Subject: string(a.machines[i].Ref()), Text: fmt.Sprintf("cannot destroy %s: %v", a.machines[i].Ref(), err)})
+		}
+	}
+	a.machines = nil
+}
+
+func (a *arm) machine(ref lab.MachineRef) (lab.Running, error) {
+	for _, m := range a.machines {
+		if m.Ref() == ref {
+			return m, nil
+		}
+	}
+	return nil, &lab.InfraError{What: fmt.Sprintf("%s is not running", ref)}
+}
+
+func (a *arm) assertions() []lab.Assertion {
+	return append(append([]lab.Assertion{}, a.l.Symptoms...), a.l.Invariants...)
+}

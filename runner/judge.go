@@ -1,0 +1,366 @@
+package runner
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// Outcome is the verdict of one trial and what it rests on.
+type Outcome struct {
+	Lab     string      `json:"lab"`
+	Variant lab.Variant `json:"variant"`
+	Trial   int         `json:"trial"`
+	Verdict lab.Verdict `json:"verdict"`
+	Expect  lab.Verdict `json:"expect"`
+	Because string      `json:"because"` // one or two sentences for people
+	Hint    string      `json:"hint,omitempty"`
+	Tail    string      `json:"tail,omitempty"`
+
+	Symptoms   []SymptomResult   `json:"symptoms"`
+	Invariants []InvariantResult `json:"invariants,omitempty"`
+	Remedies   []RemedyResult    `json:"remedies,omitempty"`
+	Arms       []Arm             `json:"arms"`
+	Drift      []string          `json:"drift,omitempty"` // packages that differ from lab.lock.json
+
+	Started time.Time     `json:"started"`
+	Took    time.Duration `json:"took"`
+	Folder  string        `json:"folder"` // where the evidence lies
+}
+
+// AsExpected says whether the trial got the verdict that its lab expects.
+func (o *Outcome) AsExpected() bool { return o.Verdict == o.Expect }
+
+// SymptomResult is what was seen of one symptom.
+type SymptomResult struct {
+	Address   string        `json:"address"`
+	Appeared  bool          `json:"appeared"`        // in the fault arm, in time
+	After     time.Duration `json:"after,omitempty"` // from the start of the fault phase to its appearance
+	InControl bool          `json:"in_control,omitempty"`
+	Last      string        `json:"last,omitempty"`       // the observation that showed it, or the last one when it never appeared
+	CouldNot  string        `json:"could_not,omitempty"`  // why it could not be looked at, where that matters
+	Control   string        `json:"control,omitempty"`    // the control arm's last observation, or the one that showed it
+	AfterCure string        `json:"after_cure,omitempty"` // the last observation after the last remedy
+}
+
+// InvariantResult is what was seen of one invariant.
+type InvariantResult struct {
+	Address  string `json:"address"`
+	Held     bool   `json:"held"`
+	BrokeIn  string `json:"broke_in,omitempty"` // "fault arm, phase remedy x"
+	Last     string `json:"last,omitempty"`     // the observation that broke it, or the last one
+	CouldNot string `json:"could_not,omitempty"`
+}
+
+// RemedyResult is what a remedy did.
+type RemedyResult struct {
+	Name   string   `json:"name"`
+	Cures  bool     `json:"cures"`            // what the lab declares
+	Cured  bool     `json:"cured"`            // what was seen
+	Remain []string `json:"remain,omitempty"` // addresses of symptoms that stayed or came back
+	Why    string   `json:"why,omitempty"`    // for people: what was still there
+}
+
+// Judge makes the verdict of a trial from its lab and its record. It is pure: the same evidence gives the same verdict.
+//
+// Where several rows of the design's table apply, the first of this order wins: inconclusive (the table cannot be
+// read at all), invariant_broken, control_dirty, not_reproduced, remedy_ineffective, unexpected_cure, reproduced.
+func Judge(l *lab.Lab, r *Record) Outcome {
+	o := Outcome{Lab: l.Name, Variant: l.Variant, Expect: l.Expect, Arms: r.Arms}
+	fault, _ := r.arm(Fault)
+	control, _ := r.arm(Control)
+
+	var blind []string // assertions that could not look where a look was needed
+	for _, s := range l.Symptoms {
+		res := judgeSymptom(s, fault, control, r)
+		if res.CouldNot != "" {
+			blind = append(blind, fmt.Sprintf("%s could not look: %s", s.Address(), res.CouldNot))
+		}
+		o.Symptoms = append(o.Symptoms, res)
+	}
+	for _, inv := range l.Invariants {
+		res := judgeInvariant(inv, r)
+		if res.CouldNot != "" {
+			blind = append(blind, fmt.Sprintf("%s could not look: %s", inv.Address(), res.CouldNot))
+		}
+		o.Invariants = append(o.Invariants, res)
+	}
+	for _, rem := range l.Remedies {
+		res, judged, couldNot := judgeRemedy(rem, l.Symptoms, fault, r)
+		if couldNot != "" {
+			blind = append(blind, couldNot)
+		}
+		if judged {
+			o.Remedies = append(o.Remedies, res)
+		}
+	}
+
+	for _, a := range []Arm{fault, control} {
+		if a.Failed != "" {
+			o.Verdict, o.Because = lab.Inconclusive, a.Failed
+			return o
+		}
+	}
+	if len(blind) > 0 {
+		o.Verdict, o.Because = lab.Inconclusive, strings.Join(blind, "; ")
+		return o
+	}
+	for _, inv := range o.Invariants {
+		if !inv.Held {
+			o.Verdict = lab.InvariantBroken
+			o.Because = fmt.Sprintf("%s did not hold in the %s: %s", inv.Address, inv.BrokeIn, inv.Last)
+			return o
+		}
+	}
+	var dirty, missing []string
+	for _, s := range o.Symptoms {
+		if s.InControl {
+			dirty = append(dirty, fmt.Sprintf("%s (%s)", s.Address, s.Control))
+		}
+		if !s.Appeared {
+			missing = append(missing, fmt.Sprintf("%s (%s)", s.Address, s.Last))
+		}
+	}
+	if len(dirty) > 0 {
+		o.Verdict = lab.ControlDirty
+		o.Because = "without the fault there was already " + strings.Join(dirty, ", ") + ": the lab makes the symptom, not the fault"
+		return o
+	}
+	if len(missing) > 0 {
+		o.Verdict = lab.NotReproduced
+		o.Because = "never appeared: " + strings.Join(missing, ", ")
+		return o
+	}
+	for _, rem := range o.Remedies {
+		if rem.Cures && !rem.Cured {
+			o.Verdict = lab.RemedyIneffective
+			o.Because = fmt.Sprintf("remedy.%s did not cure: %s", rem.Name, rem.Why)
+			return o
+		}
+		if !rem.Cures && rem.Cured {
+			o.Verdict = lab.UnexpectedCure
+			o.Because = fmt.Sprintf("remedy.%s is declared not to cure (cures = false), but after it every symptom was gone and every stack was ready", rem.Name)
+			return o
+		}
+	}
+	o.Verdict = lab.Reproduced
+	o.Because = reproducedBecause(&o)
+	return o
+}
+
+func reproducedBecause(o *Outcome) string {
+	n := "the symptom was"
+	if len(o.Symptoms) > 1 {
+		n = fmt.Sprintf("all %d symptoms were", len(o.Symptoms))
+	}
+	s := n + " absent without the fault and present with it"
+	var cured, not []string
+	for _, rem := range o.Remedies {
+		if rem.Cures {
+			cured = append(cured, rem.Name)
+		} else {
+			not = append(not, rem.Name)
+		}
+	}
+	if len(cured) > 0 {
+		s += ", and gone after " + strings.Join(cured, " and ")
+	}
+	if len(not) > 0 {
+		s += "; " + strings.Join(not, ", ") + " did not cure, as declared"
+	}
+	return s
+}
+
+func judgeSymptom(s lab.Assertion, fault, control Arm, r *Record) SymptomResult {
+	res := SymptomResult{Address: s.Address()}
+	inFault, inControl := r.Observations[Fault][s.Address()], r.Observations[Control][s.Address()]
+	for _, p := range fault.Phases {
+		switch p.Kind {
+		case Baseline:
+			if seen, _ := during(inFault, p); firstHeld(s.Do, seen) >= 0 {
+				res.InControl = true
+				res.Control = "before the fault was injected: " + seen[firstHeld(s.Do, seen)].Summary
+			}
+		case InForce:
+			seen, missed := during(inFault, p)
+			seen = inTime(seen, p, s)
+			if i := firstHeld(s.Do, seen); i >= 0 {
+				res.Appeared, res.Last = true, seen[i].Summary
+				res.After = seen[i].At.Add(seen[i].Took).Sub(p.Start)
+			} else {
+				res.CouldNot = blindness(inFault, seen, missed)
+				res.Last = last(seen)
+			}
+		case Soak:
+			if seen, _ := during(inFault, p); len(seen) > 0 {
+				res.AfterCure = last(seen)
+			}
+		}
+	}
+	for _, p := range control.Phases {
+		seen, missed := during(inControl, p)
+		if i := firstHeld(s.Do, seen); i >= 0 {
+			res.InControl, res.Control = true, seen[i].Summary
+		} else if !res.InControl && p.Kind == Hold {
+			res.Control = last(seen)
+			if b := blindness(inControl, seen, missed); b != "" {
+				res.CouldNot = b
+			}
+		}
+	}
+	return res
+}
+
+func judgeInvariant(inv lab.Assertion, r *Record) InvariantResult {
+	res := InvariantResult{Address: inv.Address(), Held: true}
+	for _, a := range r.Arms {
+		all := r.Observations[a.Name][inv.Address()]
+		for _, p := range a.Phases {
+			seen, missed := during(all, p)
+			if i := firstNotHeld(inv.Do, seen); i >= 0 && res.Held {
+				res.Held, res.BrokeIn, res.Last = false, a.Name+" arm, phase "+p.Name(), seen[i].Summary
+			}
+			if res.Held && len(seen) > 0 {
+				res.Last = last(seen)
+			}
+			if missed > len(seen) {
+				res.CouldNot = blindness(all, seen, missed)
+			}
+		}
+	}
+	return res
+}
+
+// judgeRemedy judges the soak that followed a remedy. judged is false when the arm did not come that far.
+func judgeRemedy(rem lab.Remedy, symptoms []lab.Assertion, fault Arm, r *Record) (res RemedyResult, judged bool, couldNot string) {
+	res = RemedyResult{Name: rem.Name, Cures: rem.Cures, Cured: true}
+	for _, p := range fault.Phases {
+		if p.Kind != Soak || p.Remedy != rem.Name {
+			continue
+		}
+		judged = true
+		if p.Unready != "" {
+			res.Cured, res.Why = false, p.Unready
+		}
+		for _, s := range symptoms {
+			all := r.Observations[Fault][s.Address()]
+			seen, missed := during(all, p)
+			if i := firstHeld(s.Do, seen); i >= 0 {
+				res.Cured = false
+				res.Remain = append(res.Remain, s.Address())
+				res.Why = strings.TrimPrefix(res.Why+"; ", "; ") + fmt.Sprintf("%s (%s)", s.Address(), seen[i].Summary)
+			} else if b := blindness(all, seen, missed); b != "" && rem.Cures {
+				couldNot = fmt.Sprintf("%s could not look after remedy.%s: %s", s.Address(), rem.Name, b)
+			}
+		}
+	}
+	if !res.Cured {
+		couldNot = "" // something was seen to be wrong, so the remedy is judged all the same
+	}
+	return res, judged, couldNot
+}
+
+// blindness says why a phase cannot be judged for an assertion that was not seen to hold: it was never looked at, or
+// most looks failed. Empty: it can be judged.
+func blindness(all, seen []lab.Observation, missed int) string {
+	switch {
+	case len(seen) == 0 && missed == 0:
+		return "there was no observation"
+	case missed > len(seen):
+		for i := len(all) - 1; i >= 0; i-- {
+			if all[i].Err != "" {
+				return fmt.Sprintf("%d of %d looks failed: %s", missed, missed+len(seen), all[i].Err)
+			}
+		}
+	}
+	return ""
+}
+
+func last(seen []lab.Observation) string {
+	if len(seen) == 0 {
+		return "no observation"
+	}
+	return seen[len(seen)-1].Summary
+}
+
+// Summary is what a run says of all its trials.
+type Summary struct {
+	Lab      string          `json:"lab"`
+	Run      lab.RunID       `json:"run"`
+	Variants []VariantResult `json:"variants"`
+	Outcomes []*Outcome      `json:"-"`
+	Leaks    []string        `json:"leaks,omitempty"`
+	Took     time.Duration   `json:"took"`
+	Exit     int             `json:"exit"`
+}
+
+// VariantResult is what a run says of one variant: how often it got the expected verdict.
+type VariantResult struct {
+	Variant      lab.Variant `json:"variant"`
+	Expect       lab.Verdict `json:"expect"`
+	AsExpected   Rate        `json:"as_expected"`  // of the conclusive trials
+	Inconclusive int         `json:"inconclusive"` // counted apart
+	Because      string      `json:"because,omitempty"`
+	// ToSymptom is the time from the start of the fault phase to each symptom, over the trials in which it appeared.
+	ToSymptom map[string][]time.Duration `json:"to_symptom,omitempty"`
+}
+
+// The exit codes of saigen.
+const (
+	ExitExpected     = 0   // every variant got its expected verdict
+	ExitUnexpected   = 1   // some did not
+	ExitUsage        = 2   // the lab or the command line is wrong
+	ExitInconclusive = 3   // some trial was inconclusive, and none got a wrong verdict
+	ExitInterrupted  = 130 // ^C
+)
+
+// Summarise counts the trials of a run. The exit code is that of the worst trial: a wrong verdict outranks an
+// inconclusive one.
+func Summarise(name string, run lab.RunID, outcomes []*Outcome) *Summary {
+	s := &Summary{Lab: name, Run: run, Outcomes: outcomes}
+	place := map[string]int{}
+	expected := map[string]int{}
+	conclusive := map[string]int{}
+	wrong, unsure := false, false
+	for _, o := range outcomes {
+		key := o.Variant.String()
+		if _, ok := place[key]; !ok {
+			place[key] = len(s.Variants)
+			s.Variants = append(s.Variants, VariantResult{Variant: o.Variant, Expect: o.Expect})
+		}
+		v := &s.Variants[place[key]]
+		switch {
+		case o.Verdict == lab.Inconclusive:
+			unsure = true
+			v.Inconclusive++
+			v.Because = o.Because
+			continue
+		case o.AsExpected():
+			expected[key]++
+		default:
+			wrong = true
+			v.Because = o.Because
+		}
+		conclusive[key]++
+		for _, sym := range o.Symptoms {
+			if sym.Appeared {
+				if v.ToSymptom == nil {
+					v.ToSymptom = map[string][]time.Duration{}
+				}
+				v.ToSymptom[sym.Address] = append(v.ToSymptom[sym.Address], sym.After)
+			}
+		}
+	}
+	for key, i := range place {
+		s.Variants[i].AsExpected = NewRate(expected[key], conclusive[key])
+	}
+	switch {
+	case wrong:
+		s.Exit = ExitUnexpected
+	case unsure:
+		s.Exit = ExitInconclusive
+	}
+	return s
+}

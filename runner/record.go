@@ -1,0 +1,119 @@
+package runner
+
+import (
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// The two arms.
+const (
+	Control = "control"
+	Fault   = "fault"
+)
+
+// PhaseKind says what a phase is for; a phase's name is its kind, with the remedy's name where there is one:
+// "soak forget_the_network".
+type PhaseKind string
+
+// The phases of an arm, in order. Remedy and Soak come once for each remedy, in the fault arm only.
+const (
+	Baseline PhaseKind = "baseline" // everything is up and ready, nothing has been injected
+	Hold     PhaseKind = "hold"     // control arm: nothing is injected for as long as the fault arm's fault phase took
+	InForce  PhaseKind = "fault"    // fault arm: from the first injection until all symptoms have appeared or are overdue
+	Treat    PhaseKind = "remedy"   // a remedy runs, and the stacks become ready again
+	Soak     PhaseKind = "soak"     // after a remedy: the symptoms must stay away
+)
+
+// Phase is one part of an arm.
+type Phase struct {
+	Kind   PhaseKind `json:"kind"`
+	Remedy string    `json:"remedy,omitempty"`
+	Start  time.Time `json:"start"`
+	End    time.Time `json:"end"`
+	// Injected, in the fault phase, is when the last fault was verified to be in force; a symptom's time to appear
+	// is counted from here. Zero: the injection was not completed.
+	Injected time.Time `json:"injected,omitzero"`
+	// Unready, in a soak, says which readiness probe did not pass after the remedy; empty: all did.
+	Unready string `json:"unready,omitempty"`
+}
+
+// Name is how people read it.
+func (p Phase) Name() string {
+	if p.Remedy == "" {
+		return string(p.Kind)
+	}
+	return string(p.Kind) + " " + p.Remedy
+}
+
+// Arm is what was recorded of one arm.
+type Arm struct {
+	Name   string  `json:"name"`
+	Phases []Phase `json:"phases"`
+	Failed string  `json:"failed,omitempty"` // why the arm could not be completed; empty: it was
+}
+
+// Record is all that a trial measured, by arm and by the assertion's address.
+type Record struct {
+	Arms         []Arm
+	Observations map[string]map[string][]lab.Observation
+}
+
+func (r *Record) arm(name string) (Arm, bool) {
+	for _, a := range r.Arms {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Arm{}, false
+}
+
+// during returns what an assertion saw in a phase: the looks that succeeded, and the number of those that could not
+// look. A look belongs to the phase in which it began, so a slow answer counts where its question was asked.
+func during(all []lab.Observation, p Phase) (seen []lab.Observation, missed int) {
+	for _, o := range all {
+		if o.At.Before(p.Start) || (!p.End.IsZero() && !o.At.Before(p.End)) {
+			continue
+		}
+		if o.Err != "" {
+			missed++
+			continue
+		}
+		seen = append(seen, o)
+	}
+	return seen, missed
+}
+
+// inTime cuts from seen the looks that began after a symptom was overdue.
+func inTime(seen []lab.Observation, p Phase, s lab.Assertion) []lab.Observation {
+	if p.Injected.IsZero() || s.Within == "" {
+		return seen
+	}
+	overdue := p.Injected.Add(s.Within.Value())
+	for i, o := range seen {
+		if o.At.After(overdue) {
+			return seen[:i]
+		}
+	}
+	return seen
+}
+
+// firstHeld is the index of the first observation after which the assertion held; -1: never.
+func firstHeld(do lab.Observer, seen []lab.Observation) int {
+	for i := range seen {
+		if do.Holds(seen[:i+1]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// firstNotHeld is the index of the first observation after which the assertion did not hold; -1: it always held.
+func firstNotHeld(do lab.Observer, seen []lab.Observation) int {
+	for i := range seen {
+		if !do.Holds(seen[:i+1]) {
+			return i
+		}
+	}
+	return -1
+}

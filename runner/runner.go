@@ -1,0 +1,195 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// Composer runs compose projects; package stack is the real one.
+type Composer interface {
+	// Up writes the stack's files into the machine and starts it.
+	Up(ctx context.Context, m lab.Running, dir string, s lab.Stack) error
+	// Compose runs podman-compose with some arguments on a stack that is there.
+	Compose(ctx context.Context, m lab.Running, s lab.Stack, args ...string) (lab.Result, error)
+	// Ready lists the readiness probes that every stack has without declaring them.
+	Ready(s lab.Stack) []lab.Assertion
+}
+
+// Runner executes labs. All fields but Keep are needed.
+type Runner struct {
+	Driver   lab.Driver
+	Composer Composer
+	Sink     Sink
+	Run      lab.RunID
+	Folder   string // the run's evidence folder
+	Keep     Keep
+	Log      *slog.Logger
+
+	kept bool // a trial's machines were left running
+}
+
+// Keep says when machines are left running for a person to look at.
+type Keep string
+
+// When to keep machines.
+const (
+	KeepNever     Keep = "never"
+	KeepOnFailure Keep = "on-failure" // the fault arm's machines of the first trial that got another verdict than expected
+	KeepAlways    Keep = "always"     // those of the first trial
+)
+
+// Kept says whether machines were left running.
+func (r *Runner) Kept() bool { return r.kept }
+
+// cleanUp bounds the undoing of one arm; it runs detached from the cancelled context.
+const cleanUpTimeout = 2 * time.Minute
+
+// All executes every given variant of a lab repeat times, in order, and stops early only when ctx ends or machines
+// are kept. The outcomes of the trials that were completed are returned with ctx's error.
+func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary, error) {
+	began := time.Now()
+	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: len(labs) * repeat})
+	var outcomes []*Outcome
+	name := labs[0].Name
+run:
+	for _, l := range labs {
+		for n := 1; n <= repeat; n++ {
+			if ctx.Err() != nil || r.kept {
+				break run
+			}
+			o, err := r.trial(ctx, l, n)
+			if err != nil {
+				break run
+			}
+			outcomes = append(outcomes, o)
+		}
+	}
+	s := Summarise(name, r.Run, outcomes)
+	s.Took = time.Since(began)
+	if ctx.Err() != nil {
+		s.Exit = ExitInterrupted
+	}
+	return s, ctx.Err()
+}
+
+// trial executes both arms of one variant. The fault arm goes first, because the control arm lasts as long as the
+// fault arm's fault phase did. An error means that ctx ended.
+func (r *Runner) trial(ctx context.Context, l *lab.Lab, n int) (*Outcome, error) {
+	began := time.Now()
+	tell := func(e Event) {
+		e.Variant, e.Trial = l.Variant.String(), n
+		r.tell(e)
+	}
+	tell(Event{Type: TrialStarted, Text: l.Title})
+	ev, err := newEvidence(r.Folder, l, n)
+	if err != nil {
+		return nil, err
+	}
+	defer ev.close()
+
+	record := &Record{Observations: map[string]map[string][]lab.Observation{}}
+	var fault *arm
+	err = r.Driver.Prepare(ctx, l, func(format string, args ...any) {
+		tell(Event{Type: Step, Text: fmt.Sprintf(format, args...)})
+	})
+	if err != nil {
+		err = infra(err, "cannot prepare the images of "+l.Name)
+		tell(failure(err))
+		record.Arms = append(record.Arms, Arm{Name: Fault, Failed: err.Error()})
+	} else {
+		fault = newArm(r, l, Fault, ev, tell)
+		err = fault.run(ctx, 0)
+		fault.into(record)
+		if err == nil {
+			control := newArm(r, l, Control, ev, tell)
+			err = control.run(ctx, fault.held())
+			control.into(record)
+			control.end(ctx)
+		}
+	}
+
+	o := Judge(l, record)
+	o.Trial, o.Started, o.Folder = n, began, ev.folder
+	if e := (*lab.InfraError)(nil); errors.As(err, &e) {
+		o.Hint, o.Tail = e.Hint, e.Tail
+	}
+	if ctx.Err() == nil {
+		r.kept = r.Keep == KeepAlways || (r.Keep == KeepOnFailure && !o.AsExpected())
+	}
+	if fault != nil {
+		if r.kept && len(fault.machines) > 0 {
+			tell(Event{Type: Step, Text: "the machines of the fault arm are kept"})
+		} else {
+			r.kept = false
+			fault.end(ctx)
+		}
+	}
+	o.Took = time.Since(began)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err := ev.verdict(&o); err != nil {
+		return nil, err
+	}
+	tell(Event{Type: TrialEnded, Outcome: &o})
+	return &o, nil
+}
+
+// Up brings the fault arm of one variant to a state and leaves it there: before the faults, or when they are in force
+// and the symptoms have appeared. The machines run on; on error nothing is left behind.
+func (r *Runner) Up(ctx context.Context, l *lab.Lab, until PhaseKind) error {
+	tell := func(e Event) {
+		e.Variant, e.Trial = l.Variant.String(), 1
+		r.tell(e)
+	}
+	tell(Event{Type: TrialStarted, Text: l.Title})
+	ev, err := newEvidence(r.Folder, l, 1)
+	if err != nil {
+		return err
+	}
+	defer ev.close()
+	err = r.Driver.Prepare(ctx, l, func(format string, args ...any) {
+		tell(Event{Type: Step, Text: fmt.Sprintf(format, args...)})
+	})
+	if err != nil {
+		err = infra(err, "cannot prepare the images of "+l.Name)
+		tell(failure(err))
+		return err
+	}
+	a := newArm(r, l, Fault, ev, tell)
+	a.until = until
+	if err := a.run(ctx, 0); err != nil {
+		a.end(ctx)
+		return err
+	}
+	a.stopWatching()
+	r.kept = true
+	return nil
+}
+
+func (r *Runner) tell(e Event) {
+	e.At = time.Now()
+	r.Sink.Event(e)
+}
+
+// infra makes an error that says what could not be done, keeping the hint and the output of what caused it.
+func infra(err error, what string) *lab.InfraError {
+	out := &lab.InfraError{What: what, Err: err}
+	if e := (*lab.InfraError)(nil); errors.As(err, &e) {
+		out.Hint, out.Tail = e.Hint, e.Tail
+	}
+	return out
+}
+
+func failure(err error) Event {
+	e := Event{Type: Failed, Text: err.Error()}
+	if i := (*lab.InfraError)(nil); errors.As(err, &i) {
+		e.Hint, e.Tail = i.Hint, i.Tail
+	}
+	return e
+}

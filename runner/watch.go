@@ -1,0 +1,170 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+var errTimeout = errors.New("timed out")
+
+func (a *arm) probe(s lab.Assertion) lab.Probe {
+	p := lab.Probe{Address: s.Address(), Kind: s.Kind, Settings: s.Settings, Every: s.Every.Value(), Timeout: lookTimeout}
+	for _, st := range a.l.Stacks {
+		if st.Machine == s.Machine {
+			p.Stacks = append(p.Stacks, st)
+		}
+	}
+	return p
+}
+
+// observed takes in one observation.
+func (a *arm) observed(s lab.Assertion, o lab.Observation) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	phase := a.phases[len(a.phases)-1]
+	a.seen[s.Address()] = append(a.seen[s.Address()], o)
+	seen, _ := during(a.seen[s.Address()], phase)
+	holds := len(seen) > 0 && s.Do.Holds(seen)
+	if err := a.ev.observation(a.name, phase.Name(), s.Address(), o); err != nil && a.lost == nil {
+		a.lost = infra(err, "cannot keep the evidence")
+	}
+	a.emit(Event{Type: Observed, Subject: s.Address(), Observation: &o, Holds: holds})
+	switch {
+	case o.Err != "":
+	case s.Role == "symptom" && holds && !a.appearedNow[s.Address()]:
+		a.appearedNow[s.Address()] = true
+		a.emit(Event{Type: Appeared, Subject: s.Address(), Text: o.Summary, Holds: true})
+	case s.Role == "invariant" && !holds && !a.appearedNow[s.Address()]:
+		a.appearedNow[s.Address()] = true
+		a.emit(Event{Type: Broken, Subject: s.Address(), Text: o.Summary})
+	}
+	a.wake()
+}
+
+func (a *arm) lose(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.lost == nil {
+		a.lost = err
+	}
+	a.wake()
+}
+
+func (a *arm) wake() {
+	close(a.news)
+	a.news = make(chan struct{})
+}
+
+// wait returns nil when done says so; it asks again at every piece of news. done is called with a.mu held.
+func (a *arm) wait(ctx context.Context, most time.Duration, done func() bool) error {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	for {
+		a.mu.Lock()
+		ok, lost, news := done(), a.lost, a.news
+		a.mu.Unlock()
+		switch {
+		case lost != nil:
+			return lost
+		case ok:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			return errTimeout
+		case <-news:
+		}
+	}
+}
+
+func (a *arm) phase(kind PhaseKind, remedy string, budget time.Duration) {
+	a.closePhase()
+	a.mu.Lock()
+	a.phases = append(a.phases, Phase{Kind: kind, Remedy: remedy, Start: time.Now()})
+	a.appearedNow = map[string]bool{}
+	a.mu.Unlock()
+	a.emit(Event{Type: PhaseStarted, Budget: budget})
+}
+
+func (a *arm) closePhase() {
+	a.mu.Lock()
+	open := len(a.phases) > 0 && a.phases[len(a.phases)-1].End.IsZero()
+	if open {
+		a.phases[len(a.phases)-1].End = time.Now()
+	}
+	a.mu.Unlock()
+	if open {
+		a.emit(Event{Type: PhaseEnded})
+	}
+}
+
+// stopWatching ends the sampling and waits until no observation can arrive any more.
+func (a *arm) stopWatching() {
+	if a.stop != nil {
+		a.stop()
+		a.watchers.Wait()
+	}
+}
+
+func (a *arm) current() Phase { return a.phases[len(a.phases)-1] }
+
+// holdsNow says whether an assertion has held at some time of the current phase. a.mu is held.
+func (a *arm) holdsNow(s lab.Assertion) bool {
+	seen, _ := during(a.seen[s.Address()], a.current())
+	return firstHeld(s.Do, inTime(seen, a.current(), s)) >= 0
+}
+
+func (a *arm) anyHolds() bool {
+	for _, s := range a.l.Symptoms {
+		if a.holdsNow(s) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *arm) anyHoldsLocked() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.anyHolds()
+}
+
+// allAppeared says whether every symptom has appeared in the fault phase.
+func (a *arm) allAppeared() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.phases {
+		if p.Kind != InForce {
+			continue
+		}
+		for _, s := range a.l.Symptoms {
+			seen, _ := during(a.seen[s.Address()], p)
+			if firstHeld(s.Do, inTime(seen, p, s)) < 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// lookedAfter says whether a look that began after t has been heard of; looks of one assertion do not overlap, so
+// every earlier one has been too. a.mu is held.
+func (a *arm) lookedAfter(s lab.Assertion, t time.Time) bool {
+	all := a.seen[s.Address()]
+	return len(all) > 0 && all[len(all)-1].At.After(t)
+}
+
+func (a *arm) lastError(address string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := a.seen[address]
+	if len(all) == 0 {
+		return "no look has ended"
+	}
+	return all[len(all)-1].Err
+}
