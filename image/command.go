@@ -1,0 +1,147 @@
+package image
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// command is a program that may run for minutes.
+type command struct {
+	argv []string
+	dir  string
+	env  []string
+	// private gives root's programs mount and PID namespaces of their own: what they mount is gone with them, and
+	// nothing that they start outlives them. A normal user's programs make their own.
+	private bool
+	log     io.Writer         // what it prints
+	line    func(line string) // called for every line that it prints; may be nil
+}
+
+// tailLines is how much of a failed command's output goes into its error.
+const tailLines = 15
+
+// run runs the command to its end and returns what it printed last. When ctx ends, the command and all that it
+// started are killed. When this process dies, the kernel kills it.
+func (c command) run(ctx context.Context) (last []string, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// The kernel sends Pdeathsig when the thread that started the child ends, so the thread is kept until then.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		last, err = c.locked(ctx)
+	}()
+	<-done
+	return last, err
+}
+
+func (c command) locked(ctx context.Context) ([]string, error) {
+	argv := c.argv
+	isolate := c.private && os.Geteuid() == 0
+	if isolate {
+		argv = append([]string{"unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"}, argv...)
+	}
+	path, err := lookPath(argv[0])
+	if err != nil {
+		return nil, err
+	}
+	cmd := &exec.Cmd{
+		Path: path, Args: argv, Dir: c.dir, Env: c.env,
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	cmd.Stdout, cmd.Stderr = w, w
+	err = cmd.Start()
+	_ = w.Close()
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { killGroup(cmd.Process.Pid, isolate) })
+	var last []string
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		text := lines.Text()
+		_, _ = fmt.Fprintln(c.log, text)
+		if last = append(last, text); len(last) > tailLines {
+			last = last[1:]
+		}
+		if c.line != nil {
+			c.line(text)
+		}
+	}
+	_, _ = io.Copy(io.Discard, r) // a line too long for the scanner must not block the command
+	err = cmd.Wait()
+	stop()
+	if ctx.Err() != nil {
+		return last, ctx.Err()
+	}
+	if err != nil {
+		return last, fmt.Errorf("%v:\n%s", err, strings.Join(last, "\n"))
+	}
+	return last, nil
+}
+
+// killGroup ends a process group. A normal user's mmdebstrap has files that only it can remove (they belong to his
+// subordinate ids), so it is asked first.
+func killGroup(pid int, isolated bool) {
+	if !isolated {
+		_ = syscall.Kill(-pid, syscall.SIGTERM)
+		deadline := time.Now().Add(10 * time.Second)
+		for tick := time.NewTicker(20 * time.Millisecond); time.Now().Before(deadline); <-tick.C {
+			if syscall.Kill(-pid, 0) != nil {
+				return
+			}
+		}
+	}
+	_ = syscall.Kill(-pid, syscall.SIGKILL)
+}
+
+// sbin is where Debian keeps programs that a normal user's PATH may lack.
+const sbin = "/usr/local/sbin:/usr/sbin:/sbin"
+
+func lookPath(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	for dir := range strings.SplitSeq(sbin, ":") {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not installed: apt-get install %s", name, debianPackage(name))
+}
+
+func debianPackage(program string) string {
+	switch program {
+	case "go":
+		return "golang-go"
+	case "unshare":
+		return "util-linux"
+	}
+	return program
+}
+
+// plainEnv is an environment in which nothing of the user's settings changes what is built; proxies stay.
+func plainEnv(extra ...string) []string {
+	env := []string{"PATH=" + os.Getenv("PATH") + ":" + sbin, "HOME=" + os.Getenv("HOME"), "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}
+	for _, name := range []string{"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return append(env, extra...)
+}

@@ -1,0 +1,177 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// real skips a test that needs root, a network and minutes. SAIGEN_IMAGE_CACHE names a cache to keep between runs.
+func real(t *testing.T) *Cache {
+	t.Helper()
+	if os.Getenv("SAIGEN_REAL") != "1" {
+		t.Skip("it builds real images: set SAIGEN_REAL=1")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("image stores need root")
+	}
+	dir := os.Getenv("SAIGEN_IMAGE_CACHE")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	return New(dir, slog.New(slog.NewTextHandler(t.Output(), nil)))
+}
+
+func saying(t *testing.T) Say {
+	began := time.Now()
+	return func(format string, args ...any) {
+		t.Logf("%6.1f s  %s", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	}
+}
+
+func names(packages []Package) []string {
+	var all []string
+	for _, p := range packages {
+		all = append(all, p.Name)
+	}
+	return all
+}
+
+func TestRealMachine(t *testing.T) {
+	for _, suite := range []string{"bookworm", "trixie"} {
+		t.Run(suite, func(t *testing.T) {
+			c, say := real(t), saying(t)
+			before := mounts(t)
+			img := lab.Image{Name: "host", Debian: suite, Packages: []string{"podman", "podman-compose", "aardvark-dns", "slirp4netns", "uidmap", "iptables"}}
+			b, err := c.Build(t.Context(), img, Machine, "", say)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("built: %.1f s, %d packages, %d MB", b.Took.Seconds(), len(b.Packages), fileSize(t, b.Tar)>>20)
+			got := names(b.Packages)
+			for _, want := range append(slices.Clone(img.Packages), "systemd", "libpam-systemd") {
+				if !slices.Contains(got, want) {
+					t.Errorf("package %s is missing", want)
+				}
+			}
+			for _, bad := range []string{"dbus-user-session", "usrmerge", "fuse-overlayfs"} {
+				if slices.Contains(got, bad) {
+					t.Errorf("package %s is in the image, and nobody asked for it", bad)
+				}
+			}
+			again, err := c.Build(t.Context(), img, Machine, "", say)
+			if err != nil || !again.Cached || again.Hash != b.Hash {
+				t.Errorf("the second build: %v, cached %v", err, again.Cached)
+			}
+			began := time.Now()
+			root, ref, err := c.MachineStore(t.Context(), b, say)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("store: %.1f s", time.Since(began).Seconds())
+			out := readOnlyStore(t, root, "run", "--rm", "--network=none", "--cgroups=disabled", ref, "/bin/sh", "-c",
+				"readlink /etc/systemd/system/default.target; stat -c %s /etc/machine-id; stat -c %U:%a /usr/bin/newuidmap; test ! -e /etc/hostname.host && ls /etc/dpkg/dpkg.cfg.d")
+			if want := "/lib/systemd/system/multi-user.target\n0\nroot:4755\n"; out != want {
+				t.Errorf("in the machine: %q, want %q", out, want)
+			}
+			if after := mounts(t); after != before {
+				t.Errorf("mounts before:\n%s\nafter:\n%s", before, after)
+			}
+		})
+	}
+}
+
+func TestRealServices(t *testing.T) {
+	c, say := real(t), saying(t)
+	labDir := t.TempDir()
+	write(t, filepath.Join(labDir, "app", "main.go"), "package main\n\nfunc main() { println(\"here\") }\n")
+	nginx, err := c.Build(t.Context(), lab.Image{Name: "nginx", Debian: "bookworm", Packages: []string{"nginx-light", "ssl-cert"}}, Service, labDir, say)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("nginx: %.1f s, %d packages, %d MB", nginx.Took.Seconds(), len(nginx.Packages), fileSize(t, nginx.Tar)>>20)
+	if got := names(nginx.Packages); slices.Contains(got, "systemd") || !slices.Contains(got, "nginx-light") {
+		t.Errorf("packages of the service image: %v", got)
+	}
+	app, err := c.Build(t.Context(), lab.Image{Name: "app", Go: "app"}, Service, labDir, say)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("app: %.1f s", app.Took.Seconds())
+	began := time.Now()
+	root, err := c.ServiceStore(t.Context(), []Built{nginx, app}, say)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("store: %.1f s", time.Since(began).Seconds())
+	out := readOnlyStore(t, root, "run", "--rm", "--network=none", "--cgroups=disabled", "localhost/app:latest")
+	if out != "here\n" {
+		t.Errorf("the app printed %q", out)
+	}
+	out = readOnlyStore(t, root, "run", "--rm", "--network=none", "--cgroups=disabled", "localhost/nginx:latest", "nginx", "-t")
+	if !strings.Contains(out, "test is successful") {
+		t.Errorf("nginx -t printed %q", out)
+	}
+}
+
+// readOnlyStore runs a host's podman whose own storage is new and which has root as an additional, read-only store.
+// A private cgroup2 mount makes runc work on hosts with a hybrid hierarchy.
+func readOnlyStore(t *testing.T, root string, args ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	ro := filepath.Join(dir, "ro")
+	conf := filepath.Join(dir, "storage.conf")
+	write(t, filepath.Join(ro, ".keep"), "")
+	write(t, conf, "[storage]\ndriver = \"overlay\"\nrunroot = \"/dev/shm/run\"\ngraphroot = \""+dir+"/root\"\n[storage.options]\nadditionalimagestores = [\""+ro+"\"]\n")
+	write(t, filepath.Join(dir, "containers.conf"), "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\npids_limit = 0\n")
+	script := `set -e
+mount --bind "$1" "$2"; mount -o remount,bind,ro "$2"
+mount -t tmpfs none /dev/shm; umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
+shift 2; exec podman "$@" 2>&1`
+	argv := append([]string{"--mount", "--propagation", "private", "--", "sh", "-c", script, "sh", root, ro,
+		"--root", dir + "/root", "--runroot", "/dev/shm/run", "--tmpdir", "/dev/shm/tmp", "--runtime", "runc", "--cgroup-manager", "cgroupfs",
+		"--events-backend", "none", "--log-level", "error"}, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "unshare", argv...)
+	cmd.Env = append(os.Environ(), "CONTAINERS_STORAGE_CONF="+conf, "CONTAINERS_CONF="+dir+"/containers.conf")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("podman %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+func mounts(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func fileSize(t *testing.T, name string) int64 {
+	t.Helper()
+	st, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.Size()
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := writeFile(name, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}

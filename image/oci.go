@@ -1,0 +1,45 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"regexp"
+	"runtime"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// oci is an image of a registry, named by its digest.
+type oci struct{ ref string }
+
+var digestForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
+
+func newOCI(img lab.Image) (*oci, error) {
+	if !digestForm.MatchString(img.OCI) {
+		return nil, fmt.Errorf("%q has no digest: a tag means another image tomorrow; write \"registry/name@sha256:…\"", img.OCI)
+	}
+	return &oci{ref: img.OCI}, nil
+}
+
+func (o *oci) key(context.Context) ([]byte, error) {
+	return json.Marshal([]string{"oci", o.ref, runtime.GOARCH})
+}
+
+// build pulls the image into a store of its own and packs it from there.
+func (o *oci) build(ctx context.Context, tmp string, log io.Writer, say Say) ([]Package, error) {
+	say("pulling %s", o.ref)
+	s, err := openStore(filepath.Join(tmp, "store"), filepath.Join(tmp, "podman"), log)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.podman(ctx, "pull", "--quiet", o.ref); err != nil {
+		return nil, fmt.Errorf("cannot pull %s; a host without the registry needs a debian or go image instead: %w", o.ref, err)
+	}
+	if _, err := s.podman(ctx, "save", "--quiet", "--format", "oci-archive", "--output", filepath.Join(tmp, tarName), o.ref); err != nil {
+		return nil, err
+	}
+	return nil, s.remove()
+}
