@@ -1,9 +1,6 @@
 package lab
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "encoding/json"
 
 // Lab is one lab with every expression evaluated for one variant. It is what a run starts from, and what is
 // frozen as lab.json in the run's folder: nothing in it refers to the host but Dir.
@@ -169,11 +166,12 @@ type Pos struct {
 
 // PlaceError is a mistake in a file that a lab uses and that is not its lab file, such as a compose file.
 type PlaceError struct {
-	Pos     Pos    // File as a reader of the message can open it
+	Pos     Pos    // File is relative to the lab's folder
 	Summary string // short, no user names in it
 	Detail  string // full sentences: what, why it matters, what to do
 }
 
-func (e *PlaceError) Error() string {
-	return fmt.Sprintf("%s:%d:%d: %s: %s", e.Pos.File, e.Pos.Line, e.Pos.Column, e.Summary, e.Detail)
-}
+func (e *PlaceError) Error() string { return e.Summary + ": " + e.Detail }
+
+// Place is where the mistake is.
+func (e *PlaceError) Place() Pos { return e.Pos }

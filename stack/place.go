@@ -46,6 +46,7 @@ func (p *placed) text(what, summary, detail string) error {
 
 var (
 	yamlLine = regexp.MustCompile(`line (\d+)`)
+	prefix   = regexp.MustCompile(`^validating [^:]*: `)
 	dotted   = regexp.MustCompile(`\b(?:services|networks|volumes|configs|secrets)(?:\.[A-Za-z0-9_-]+)+`)
 )
 
@@ -58,7 +59,7 @@ func (p *placed) of(err error) error {
 		}
 		return errors.Join(out...)
 	}
-	text := strings.TrimPrefix(err.Error(), "validating "+p.file+": ")
+	text := prefix.ReplaceAllString(err.Error(), "")
 	const summary = "Compose file not valid"
 	const advice = "See the compose specification, or try podman-compose config."
 	if m := yamlLine.FindStringSubmatch(text); m != nil && p.root == nil {

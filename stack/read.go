@@ -32,7 +32,7 @@ func Read(dir string, s lab.Stack) (lab.Stack, error) {
 	if err != nil {
 		return s, err
 	}
-	where := places(file, source)
+	where := places(string(s.Compose), source)
 	var unset []string
 	project, err := load(file, s, &unset)
 	if err != nil {
