@@ -103,8 +103,8 @@ func (d *debian) arguments(files, out string) []string {
 // snapshotSources are the archives that mmdebstrap uses when it is given none, as they were at one time.
 func (d *debian) snapshotSources() []string {
 	line := func(archive, suite string) string {
-		return fmt.Sprintf("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://snapshot.debian.org/archive/%s/%s %s main",
-			archive, d.img.Snapshot, suite)
+		return fmt.Sprintf("deb [signed-by=%s] http://snapshot.debian.org/archive/%s/%s %s main",
+			keyring, archive, d.img.Snapshot, suite)
 	}
 	lines := []string{line("debian", d.img.Debian)}
 	switch d.img.Debian {

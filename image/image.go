@@ -128,7 +128,7 @@ func (c *Cache) builder(img lab.Image, role Role, labDir string) (builder, error
 		if role == Machine {
 			return nil, fmt.Errorf("a machine needs a Debian image; a Go program has no init")
 		}
-		return newProgram(img, labDir)
+		return newGo(img, labDir)
 	case img.OCI != "":
 		return newOCI(img)
 	}

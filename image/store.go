@@ -117,7 +117,7 @@ func (b Built) changes() []string {
 // seal leaves only what a reader of the store needs, and makes sure that it is there: who opens a store read-only
 // cannot make its lock files.
 func (s *store) seal() error {
-	for _, name := range []string{"libpod", "networks", "secrets", "volumes", "defaultNetworkBackend"} {
+	for _, name := range []string{"libpod", "mounts", "networks", "secrets", "tmp", "volumes", "defaultNetworkBackend"} {
 		if err := os.RemoveAll(filepath.Join(s.root, name)); err != nil {
 			return err
 		}

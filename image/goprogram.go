@@ -17,24 +17,24 @@ import (
 	"github.com/saigen-lab/saigen/lab"
 )
 
-// program is an image that holds one static Go program and nothing else.
-type program struct {
+// goProgram is an image that holds one static Go program and nothing else.
+type goProgram struct {
 	folder  string // of the main package
 	sources []file // every file of the folder, in order
 	version string // of the toolchain
 }
 
-// programRecipe changes when the same source must give another image for a reason that the key does not show.
-const programRecipe = 1
+// goRecipe changes when the same source must give another image for a reason that the key does not show.
+const goRecipe = 1
 
-func newProgram(img lab.Image, labDir string) (*program, error) {
+func newGo(img lab.Image, labDir string) (*goProgram, error) {
 	if err := img.Go.Check(); err != nil {
 		return nil, err
 	}
-	return &program{folder: filepath.Join(labDir, string(img.Go))}, nil
+	return &goProgram{folder: filepath.Join(labDir, string(img.Go))}, nil
 }
 
-func (p *program) key(ctx context.Context) ([]byte, error) {
+func (p *goProgram) key(ctx context.Context) ([]byte, error) {
 	var err error
 	if p.sources, err = readSources(p.folder); err != nil {
 		return nil, err
@@ -62,15 +62,15 @@ func (p *program) key(ctx context.Context) ([]byte, error) {
 		Arguments []string
 		Sources   []byte
 		Frame     []byte
-	}{"go", programRecipe, p.version, runtime.GOARCH, p.arguments(""), sources, frame})
+	}{"go", goRecipe, p.version, runtime.GOARCH, p.arguments(""), sources, frame})
 }
 
-func (p *program) arguments(out string) []string {
+func (p *goProgram) arguments(out string) []string {
 	return []string{"go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "."}
 }
 
 // build compiles a copy of the folder: what was hashed is what is built, and nothing outside the folder can be read.
-func (p *program) build(ctx context.Context, tmp string, log io.Writer, say Say) ([]Package, error) {
+func (p *goProgram) build(ctx context.Context, tmp string, log io.Writer, say Say) ([]Package, error) {
 	src, bin := filepath.Join(tmp, "src"), filepath.Join(tmp, "app")
 	hasModule := false
 	for _, f := range p.sources {
@@ -115,7 +115,7 @@ func (p *program) build(ctx context.Context, tmp string, log io.Writer, say Say)
 }
 
 // frame is the root filesystem around a program: what a container engine mounts over must be there.
-func (p *program) frame(bin []byte) ([]byte, error) {
+func (p *goProgram) frame(bin []byte) ([]byte, error) {
 	return archive([]file{
 		{name: "app", mode: 0o755, data: bin},
 		{name: "dev/", mode: 0o755},

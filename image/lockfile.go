@@ -1,0 +1,153 @@
+package image
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+)
+
+// LockName is the file in the lab's folder that records what went into its images. It belongs into version control.
+const LockName = "lab.lock.json"
+
+// Lock is what went into a lab's images when they were last found good.
+type Lock struct {
+	Images []Locked `json:"images"`
+}
+
+// Locked is one image of the lock. A lab that varies the suite has one for every value.
+type Locked struct {
+	Image    string            `json:"image"`
+	Debian   string            `json:"debian,omitempty"`
+	Snapshot string            `json:"snapshot,omitempty"`
+	Role     Role              `json:"role"`
+	Arch     string            `json:"arch"`
+	Packages map[string]string `json:"packages"` // name to version
+}
+
+func (l Locked) compare(o Locked) int {
+	return cmp.Or(
+		cmp.Compare(l.Image, o.Image), cmp.Compare(l.Debian, o.Debian), cmp.Compare(l.Snapshot, o.Snapshot),
+		cmp.Compare(l.Role, o.Role), cmp.Compare(l.Arch, o.Arch),
+	)
+}
+
+func locked(b Built) Locked {
+	in := Locked{Image: b.Image.Name, Debian: b.Image.Debian, Snapshot: b.Image.Snapshot, Role: b.Role, Arch: runtime.GOARCH,
+		Packages: make(map[string]string, len(b.Packages))}
+	for _, p := range b.Packages {
+		in.Packages[p.Name] = p.Version
+	}
+	return in
+}
+
+// Drift is one package that differs from the lock.
+type Drift struct {
+	Image   string
+	Package string
+	Locked  string // version; empty: the lock does not have the package
+	Found   string // version; empty: the image does not have the package
+}
+
+func (d Drift) String() string {
+	switch {
+	case d.Locked == "":
+		return fmt.Sprintf("%s: not in the lock → %s", d.Package, d.Found)
+	case d.Found == "":
+		return fmt.Sprintf("%s %s → gone", d.Package, d.Locked)
+	}
+	return fmt.Sprintf("%s %s → %s", d.Package, d.Locked, d.Found)
+}
+
+// ReadLock reads the lock of the lab in dir. A lab without one has an empty lock.
+func ReadLock(dir string) (*Lock, error) {
+	name := filepath.Join(dir, LockName)
+	data, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return &Lock{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the lock: %v", err)
+	}
+	l := &Lock{}
+	if err := json.Unmarshal(data, l); err != nil {
+		return nil, fmt.Errorf("cannot read the lock %s: %v; remove it, and the next run writes a new one", name, err)
+	}
+	slices.SortFunc(l.Images, Locked.compare)
+	return l, nil
+}
+
+func (l *Lock) find(in Locked) (int, bool) {
+	return slices.BinarySearchFunc(l.Images, in, Locked.compare)
+}
+
+// Has says whether the lock knows the image: its name, suite, snapshot, role and architecture.
+func (l *Lock) Has(b Built) bool {
+	_, ok := l.find(locked(b))
+	return ok
+}
+
+// Drift returns where the image differs from the lock, by package name. An image that the lock does not know has no drift.
+func (l *Lock) Drift(b Built) []Drift {
+	now := locked(b)
+	at, ok := l.find(now)
+	if !ok {
+		return nil
+	}
+	was := l.Images[at].Packages
+	var all []Drift
+	for name, found := range now.Packages {
+		if was[name] != found {
+			all = append(all, Drift{b.Image.Name, name, was[name], found})
+		}
+	}
+	for name, version := range was {
+		if _, ok := now.Packages[name]; !ok {
+			all = append(all, Drift{b.Image.Name, name, version, ""})
+		}
+	}
+	slices.SortFunc(all, func(a, b Drift) int { return cmp.Compare(a.Package, b.Package) })
+	return all
+}
+
+// Update puts the image into the lock, and says whether that changed it. An OCI image is not locked: its digest is in
+// the lab file.
+func (l *Lock) Update(b Built) bool {
+	if b.Image.OCI != "" {
+		return false
+	}
+	now := locked(b)
+	at, ok := l.find(now)
+	if !ok {
+		l.Images = slices.Insert(l.Images, at, now)
+		return true
+	}
+	changed := len(l.Drift(b)) > 0
+	l.Images[at] = now
+	return changed
+}
+
+// Write writes the lock into the lab's folder, whole or not at all: sorted, one package a line.
+func (l *Lock) Write(dir string) error {
+	data, err := json.MarshalIndent(l, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "."+LockName+"-")
+	if err != nil {
+		return fmt.Errorf("cannot write the lock: %v", err)
+	}
+	_, err = f.Write(append(data, '\n'))
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(dir, LockName))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write the lock: %v", errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}

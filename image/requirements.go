@@ -1,0 +1,90 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"strings"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// Requirements is what building images needs of the host.
+func Requirements() []lab.Requirement {
+	all := []lab.Requirement{
+		program("mmdebstrap", "images of Debian packages", "apt-get install --no-install-recommends mmdebstrap"),
+		{
+			Name: "debian-archive-keyring", Needed: "images of Debian packages",
+			Fix:   "apt-get install debian-archive-keyring",
+			Check: func(context.Context) error { _, err := os.Stat(keyring); return err },
+		},
+		program("unshare", "building images", "apt-get install util-linux"),
+		program("podman", "image stores (driver container) and OCI images", "apt-get install --no-install-recommends podman"),
+		{Name: "go", Needed: "images of Go programs", Fix: "see https://go.dev/doc/install", Check: checkGo},
+	}
+	if os.Geteuid() != 0 {
+		all = append(all, lab.Requirement{
+			Name: "subordinate ids", Needed: "building Debian images as a normal user",
+			Fix:   "sudo apt-get install uidmap && sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER",
+			Check: checkSubids,
+		})
+	}
+	return all
+}
+
+const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+func program(name, needed, fix string) lab.Requirement {
+	return lab.Requirement{Name: name, Needed: needed, Fix: fix, Check: func(context.Context) error {
+		_, err := lookPath(name)
+		return err
+	}}
+}
+
+func checkGo(ctx context.Context) error {
+	path, err := lookPath("go")
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, path, "env", "GOVERSION")
+	cmd.Env = goEnv()
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("cannot ask go for its version: %v", err)
+	}
+	if !strings.HasPrefix(string(out), "go") && !strings.HasPrefix(string(out), "devel") {
+		return fmt.Errorf("go says that its version is %q", out)
+	}
+	return nil
+}
+
+func checkSubids(context.Context) error {
+	if _, err := lookPath("newuidmap"); err != nil {
+		return fmt.Errorf("newuidmap is not installed")
+	}
+	me, err := user.Current()
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"/etc/subuid", "/etc/subgid"} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if !hasSubids(string(data), me) {
+			return fmt.Errorf("%s has no line for %s", name, me.Username)
+		}
+	}
+	return nil
+}
+
+func hasSubids(text string, me *user.User) bool {
+	for line := range strings.Lines(text) {
+		if who, _, _ := strings.Cut(line, ":"); who == me.Username || who == me.Uid {
+			return true
+		}
+	}
+	return false
+}
