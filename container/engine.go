@@ -1,0 +1,179 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"github.com/moby/moby/client"
+	"golang.org/x/sys/unix"
+
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/ledger"
+)
+
+// engine is where containers are made: an API, and for saigen's own engine the process behind it.
+type engine struct {
+	api    *client.Client
+	limits limits
+	host   string // the API's address
+	docker bool   // it is Docker, not podman
+
+	// The rest is empty for an engine that is not saigen's own.
+	log    string        // the file with what podman printed
+	ended  chan struct{} // closed when the engine's first process has ended
+	cgroup string
+}
+
+// cgroupOf names the cgroup of a run on the host.
+func cgroupOf(run lab.RunID) string { return "saigen-" + string(run) }
+
+// maxSocketPath is sun_path without its final zero.
+const maxSocketPath = 107
+
+// startEngine starts saigen's own engine for a run. dir is a new folder for its storage, runtime one for its socket;
+// both are already in the ledger. self is the command that calls EngineMain.
+func startEngine(ctx context.Context, run lab.RunID, self []string, c engineConfig, l *ledger.Ledger, log *slog.Logger) (_ *engine, err error) {
+	h, err := ledger.OpenHierarchy()
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	name := cgroupOf(run)
+	if err := l.Record(ledger.Entry{Kind: ledger.KindCgroup, Path: name}); err != nil {
+		return nil, err
+	}
+	group, err := h.Make(name)
+	if err != nil {
+		return nil, err
+	}
+	defer group.Close()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Remove(context.WithoutCancel(ctx), name))
+		}
+	}()
+	controllers, err := h.Controllers(name)
+	if err != nil {
+		return nil, err
+	}
+	if c.Limits, err = readLimits(controllers); err != nil {
+		return nil, err
+	}
+
+	e := &engine{limits: c.Limits, log: filepath.Join(c.Dir, "engine.log"), ended: make(chan struct{}), cgroup: name}
+	socket := filepath.Join(c.Runtime, "engine.sock")
+	e.host = "unix://" + socket
+	if len(socket) > maxSocketPath {
+		return nil, fmt.Errorf("the path of the engine's socket is longer than %d bytes: %s", maxSocketPath, socket)
+	}
+	if err := e.spawn(self, c, socket, group); err != nil {
+		return nil, err
+	}
+	if e.api, err = client.New(client.WithHost(e.host)); err != nil {
+		return nil, fmt.Errorf("cannot make a client of the engine: %w", err)
+	}
+	if err := e.ping(ctx); err != nil {
+		return nil, err
+	}
+	log.Debug("engine started", "run", run, "cgroup", name, "socket", socket)
+	return e, nil
+}
+
+// spawn starts the engine's first process with a listening socket, which is there before podman is.
+func (e *engine) spawn(self []string, c engineConfig, socket string, group *os.File) error {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make the engine's folder: %w", err)
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("cannot write the engine's configuration: %w", err)
+	}
+	config := filepath.Join(c.Dir, "engine.json")
+	if err := os.WriteFile(config, data, 0o600); err != nil {
+		return fmt.Errorf("cannot write the engine's configuration: %w", err)
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("cannot listen for the engine: %w", err)
+	}
+	listener.SetUnlinkOnClose(false)
+	defer listener.Close()
+	listening, err := listener.File()
+	if err != nil {
+		return fmt.Errorf("cannot listen for the engine: %w", err)
+	}
+	defer listening.Close()
+	out, err := os.OpenFile(e.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot make the engine's log: %w", err)
+	}
+	defer out.Close()
+
+	cmd := exec.Command(self[0], append(self[1:], config)...) //nolint:gosec // saigen's own binary
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.ExtraFiles = []*os.File{listening}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setsid: true, // ^C at the terminal is saigen's alone
+		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC |
+			unix.CLONE_NEWUTS, // the cgroup namespace follows inside, where the cgroup is already the run's
+		UseCgroupFD: true,
+		CgroupFD:    int(group.Fd()),
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("cannot start the engine: %w", err)
+	}
+	go func() {
+		_ = cmd.Wait() // killed in the end, always; what it said is in its log
+		close(e.ended)
+	}()
+	return nil
+}
+
+// ping waits until the engine answers, or has ended.
+func (e *engine) ping(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-e.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		return &lab.InfraError{
+			What: "cannot start the container engine",
+			Hint: "saigen doctor says what the host lacks",
+			Tail: tailOf(e.log),
+			Err:  err,
+		}
+	}
+	return nil
+}
+
+// tailOf returns the last lines of a file; nothing when there is no such file.
+func tailOf(name string) string {
+	const most = 4000
+	f, err := os.Open(name)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if end, err := f.Seek(0, io.SeekEnd); err == nil && end > most {
+		_, _ = f.Seek(end-most, io.SeekStart)
+	} else {
+		_, _ = f.Seek(0, io.SeekStart)
+	}
+	data, _ := io.ReadAll(f)
+	return string(data)
+}

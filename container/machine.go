@@ -1,0 +1,260 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	mobycontainer "github.com/moby/moby/api/types/container"
+	mobynetwork "github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/ledger"
+)
+
+// What everything that an engine makes for saigen carries.
+const (
+	labelRun     = "saigen.run"
+	labelMachine = "saigen.machine"
+)
+
+// Inside a machine. The image's saigen-agent.service and package guest use the same names.
+const (
+	agentBinary   = "/usr/lib/saigen/saigen"
+	agentFolder   = "/run/saigen-host"
+	agentSocket   = "agent.sock"
+	serviceImages = "/var/lib/saigen/images"
+	podmanDropIn  = "/etc/containers/containers.conf.d/50-saigen.conf"
+)
+
+// bootTime is how long a machine may take to come up, and destroyTime how long to go. A minute is far beyond the
+// second that it takes: it is for hosts that are busy with something else.
+const (
+	bootTime    = time.Minute
+	destroyTime = 30 * time.Second
+)
+
+// machine is a running system container.
+type machine struct {
+	ref       lab.MachineRef
+	container testcontainers.Container
+	api       *client.Client
+	dir       string // its volumes
+	sock      string // its runtime folder
+	guest     agent
+
+	mu        sync.Mutex
+	destroyed bool
+}
+
+// Start makes the machine's container, waits until everything in it is ready, and makes its accounts.
+func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Machine) (_ lab.Running, err error) {
+	ref := lab.MachineRef("machine." + m.Name)
+	infra := func(err error) error {
+		var already *lab.InfraError
+		if errors.As(err, &already) || ctx.Err() != nil {
+			return err
+		}
+		return &lab.InfraError{What: "cannot start " + string(ref), Hint: "saigen doctor says what the host lacks", Err: err}
+	}
+	r, err := d.engineFor(ctx, id, l)
+	if err != nil {
+		return nil, infra(err)
+	}
+	net, err := d.networkFor(ctx, r, l)
+	if err != nil {
+		return nil, infra(err)
+	}
+	d.mu.Lock()
+	images := d.prepared[l][m.Name]
+	d.mu.Unlock()
+	if d.o.Engine != "" {
+		if images.ref, err = r.engine.load(ctx, r, images.built); err != nil {
+			return nil, infra(err)
+		}
+	}
+
+	v := &machine{
+		ref:  ref,
+		api:  r.engine.api,
+		dir:  filepath.Join(r.dir, "machines", m.Name),
+		sock: filepath.Join(r.sock, m.Name),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(infra(err), v.Destroy(ctx))
+		}
+	}()
+	binds, err := v.volumes(d.o.Self, images.services, r.engine.limits)
+	if err != nil {
+		return nil, err
+	}
+	name := "saigen-" + string(id) + "-" + m.Name
+	if d.o.Engine != "" {
+		if err := r.ledger.Record(ledger.Entry{Kind: KindContainer, Path: name, Host: d.o.Engine}); err != nil {
+			return nil, err
+		}
+	}
+	p, err := provider(r.engine)
+	if err != nil {
+		return nil, err
+	}
+	c, err := p.CreateContainer(ctx, request(r, net, m, name, images.ref, binds))
+	if c != nil {
+		v.container = c
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot make container %s: %w", name, err)
+	}
+	if err := c.Start(ctx); err != nil {
+		return nil, fmt.Errorf("cannot start container %s: %w", name, err)
+	}
+	if err := v.await(ctx, d.readiness(v, m)); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// volumes makes the machine's folders and returns what is mounted where. /home and /var/lib/containers are on the
+// host's file system: podman's overlay driver cannot sit on the overlay that is the machine's root.
+func (v *machine) volumes(self, services string, limits limits) ([]string, error) {
+	home, root, etc := filepath.Join(v.dir, "home"), filepath.Join(v.dir, "containers"), filepath.Join(v.dir, "etc")
+	for _, dir := range []string{home, root, etc, v.sock} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("cannot make the machine's folders: %w", err)
+		}
+	}
+	resolv := filepath.Join(etc, "resolv.conf")
+	if err := os.WriteFile(resolv, []byte("# saigen: no network leads out of this machine, so no name server answers\n"), 0o644); err != nil {
+		return nil, fmt.Errorf("cannot write the machine's resolv.conf: %w", err)
+	}
+	binds := []string{
+		self + ":" + agentBinary + ":ro",
+		v.sock + ":" + agentFolder,
+		// rshared makes the machine's root a shared mount, as systemd makes it on a real machine.
+		home + ":/home:rshared",
+		root + ":/var/lib/containers",
+		resolv + ":/etc/resolv.conf",
+	}
+	if services != "" {
+		binds = append(binds, services+":"+serviceImages+":ro")
+	}
+	if conf := renderMachineConf(limits); conf != "" {
+		file := filepath.Join(etc, "50-saigen.conf")
+		if err := os.WriteFile(file, []byte(conf), 0o644); err != nil {
+			return nil, fmt.Errorf("cannot write the machine's containers.conf: %w", err)
+		}
+		binds = append(binds, file+":"+podmanDropIn+":ro")
+	}
+	return binds, nil
+}
+
+// request describes the container. Nothing waits in testcontainers: a machine is ready when its own agent says so.
+func request(r *run, net *network, m lab.Machine, name, image string, binds []string) testcontainers.ContainerRequest {
+	req := testcontainers.ContainerRequest{
+		Name:  name,
+		Image: image,
+		Labels: map[string]string{
+			labelRun:     string(r.id),
+			labelMachine: m.Name,
+		},
+		Cmd: []string{"/sbin/init"}, // podman's systemd mode goes by this name
+		ConfigModifier: func(c *mobycontainer.Config) {
+			c.Hostname = m.Name
+			c.StopSignal = "SIGRTMIN+3"
+		},
+		HostConfigModifier: func(h *mobycontainer.HostConfig) {
+			h.Privileged = true
+			h.CgroupnsMode = "private"
+			h.Binds = binds
+			h.NetworkMode = "none"
+			if net != nil {
+				h.NetworkMode = mobycontainer.NetworkMode(net.name)
+				h.ExtraHosts = net.hosts()
+			}
+			if r.engine.docker { // what podman's systemd mode does by itself
+				h.Tmpfs = map[string]string{"/run": "", "/run/lock": "", "/tmp": ""}
+			}
+			if r.engine.limits.has("memory") && m.Memory != "" {
+				h.Memory = m.Memory.Bytes()
+				h.MemorySwap = h.Memory
+			}
+			if r.engine.limits.has("cpu") && m.CPUs > 0 {
+				h.NanoCPUs = int64(m.CPUs) * 1e9
+			}
+		},
+	}
+	if r.engine.docker {
+		req.Env = map[string]string{"container": "docker"}
+	}
+	if net != nil {
+		req.EndpointSettingsModifier = func(settings map[string]*mobynetwork.EndpointSettings) {
+			settings[net.name] = &mobynetwork.EndpointSettings{
+				IPAMConfig: &mobynetwork.EndpointIPAMConfig{IPv4Address: net.address(m.Name)},
+			}
+		}
+	}
+	return req
+}
+
+// Ref is the machine's address in the lab.
+func (v *machine) Ref() lab.MachineRef { return v.ref }
+
+// Run executes a command through the agent.
+func (v *machine) Run(ctx context.Context, cmd lab.Command) (lab.Result, error) {
+	return v.guest.Run(ctx, cmd)
+}
+
+// Put writes a file through the agent.
+func (v *machine) Put(ctx context.Context, f lab.File) error { return v.guest.Put(ctx, f) }
+
+// Watch has the agent observe a probe.
+func (v *machine) Watch(ctx context.Context, p lab.Probe, each func(lab.Observation)) error {
+	return v.guest.Watch(ctx, p, each)
+}
+
+// Console returns the last lines that systemd and the kernel's messages to it left on the console.
+func (v *machine) Console(ctx context.Context) (string, error) {
+	logs, err := v.api.ContainerLogs(ctx, v.container.GetContainerID(), client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "40"})
+	if err != nil {
+		return "", fmt.Errorf("cannot read the console of %s: %w", v.ref, err)
+	}
+	defer logs.Close()
+	var b strings.Builder
+	if _, err := stdcopy.StdCopy(&b, &b, logs); err != nil {
+		return b.String(), fmt.Errorf("cannot read the console of %s: %w", v.ref, err)
+	}
+	return b.String(), nil
+}
+
+// Destroy kills the machine and removes its container, volumes and sockets. It ignores the cancellation of ctx.
+func (v *machine) Destroy(ctx context.Context) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.destroyed {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), destroyTime)
+	defer cancel()
+	var errs []error
+	if v.guest != nil {
+		_ = v.guest.Close() // the machine goes away under it
+	}
+	if v.container != nil {
+		errs = append(errs, v.container.Terminate(ctx, testcontainers.StopContext(ctx), testcontainers.StopTimeout(0)))
+	}
+	errs = append(errs, os.RemoveAll(v.sock), os.RemoveAll(v.dir))
+	if err := errors.Join(errs...); err != nil {
+		return &lab.InfraError{What: "cannot destroy " + string(v.ref), Hint: "saigen gc removes what is left", Err: err}
+	}
+	v.destroyed = true
+	return nil
+}

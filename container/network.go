@@ -1,0 +1,80 @@
+package container
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	mobynetwork "github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/ledger"
+)
+
+// network is the bridge between the machines of one lab. It has no way out and no name server: every machine has a
+// fixed address and an /etc/hosts with all of them, so names hold before a machine is up and after it is gone.
+// A lab with a single machine has no network at all, but the machine's own loopback.
+type network struct {
+	name string
+	l    *lab.Lab
+}
+
+// subnet lies in the range that RFC 2544 keeps for benchmarks: it is used neither by podman's networks inside the
+// machines (10.88/16, 10.89/16 and up) nor by slirp4netns (10.0.2.0/24), so it changes nothing there.
+var subnet = netip.MustParsePrefix("198.18.0.0/24")
+
+// address is the machine's address: the first is .11.
+func (n *network) address(machine string) netip.Addr {
+	a := subnet.Addr().As4()
+	for i, m := range n.l.Machines {
+		if m.Name == machine {
+			a[3] = byte(11 + i)
+		}
+	}
+	return netip.AddrFrom4(a)
+}
+
+// hosts are the lines for every machine's /etc/hosts, as "name:address".
+func (n *network) hosts() []string {
+	var hosts []string
+	for _, m := range n.l.Machines {
+		hosts = append(hosts, m.Name+":"+n.address(m.Name).String())
+	}
+	return hosts
+}
+
+// maxMachines is how many addresses there are.
+const maxMachines = 200
+
+// networkFor makes the run's network when it is first needed. nil: the lab needs none.
+func (d *Driver) networkFor(ctx context.Context, r *run, l *lab.Lab) (*network, error) {
+	if len(l.Machines) < 2 {
+		return nil, nil
+	}
+	if len(l.Machines) > maxMachines {
+		return nil, fmt.Errorf("a lab can have %d machines at most, not %d", maxMachines, len(l.Machines))
+	}
+	r.start.Lock()
+	defer r.start.Unlock()
+	if r.net != nil {
+		return r.net, nil
+	}
+	n := &network{name: "saigen-" + string(r.id), l: l}
+	if d.o.Engine != "" {
+		if err := r.ledger.Record(ledger.Entry{Kind: KindNetwork, Path: n.name, Host: d.o.Engine}); err != nil {
+			return nil, err
+		}
+	}
+	_, err := r.engine.api.NetworkCreate(ctx, n.name, client.NetworkCreateOptions{
+		Driver:   "bridge",
+		Internal: true,
+		IPAM:     &mobynetwork.IPAM{Config: []mobynetwork.IPAMConfig{{Subnet: subnet}}},
+		Labels:   map[string]string{labelRun: string(r.id)},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the machines' network: %w", err)
+	}
+	r.net = n
+	return n, nil
+}

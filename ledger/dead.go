@@ -1,0 +1,93 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// Run is a run that has something left to undo.
+type Run struct {
+	ID      lab.RunID
+	Dir     string // the folder of its ledger
+	Kept    bool
+	Entries []Entry
+}
+
+// Dead lists the runs below runsDir (one folder each) whose process is gone, which were not kept, and which have
+// something left to undo.
+func Dead(runsDir string) ([]Run, error) {
+	return list(runsDir, func(r Run, owned bool) bool { return !owned && !r.Kept })
+}
+
+// Left lists every run below runsDir that has something left to undo and whose process is gone, the kept ones too.
+func Left(runsDir string) ([]Run, error) {
+	return list(runsDir, func(_ Run, owned bool) bool { return !owned })
+}
+
+func list(runsDir string, want func(r Run, owned bool) bool) ([]Run, error) {
+	folders, err := os.ReadDir(runsDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot list runs: %w", err)
+	}
+	var runs []Run
+	var errs []error
+	for _, f := range folders {
+		dir := filepath.Join(runsDir, f.Name())
+		data, err := os.ReadFile(filepath.Join(dir, fileName))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("cannot read ledger: %w", err))
+			continue
+		}
+		id, entries, kept, _, err := parse(data)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("cannot read ledger of run %s: %w", f.Name(), err))
+			continue
+		}
+		r := Run{ID: id, Dir: dir, Kept: kept, Entries: entries}
+		if len(entries) > 0 && want(r, owned(dir)) {
+			runs = append(runs, r)
+		}
+	}
+	return runs, errors.Join(errs...)
+}
+
+// owned says whether a living process holds the ledger in dir.
+func owned(dir string) bool {
+	lock, err := os.Open(filepath.Join(dir, lockName))
+	if err != nil {
+		return false
+	}
+	defer lock.Close()
+	return errors.Is(unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+// Collect undoes runs that Dead or Left listed. A run that got an owner in the meantime is left alone.
+func Collect(ctx context.Context, runs []Run, options ...Option) error {
+	var errs []error
+	for _, r := range runs {
+		l, err := Open(r.Dir, r.ID, options...)
+		if errors.Is(err, ErrOwned) {
+			continue
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, l.Undo(ctx), l.Close())
+	}
+	return errors.Join(errs...)
+}
