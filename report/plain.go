@@ -1,0 +1,184 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/saigen-lab/saigen/runner"
+)
+
+// tailLines is how much of a failure's output is shown; the rest is in the evidence.
+const tailLines = 12
+
+// Plain writes one line per event that matters, with the time since the run's start: for pipes and CI.
+type Plain struct {
+	w       io.Writer
+	st      Style
+	start   time.Time
+	phase   time.Time
+	trials  int
+	current int
+}
+
+// NewPlain returns a sink that writes to w, without colour; a line of an event is as long as it is.
+func NewPlain(w io.Writer, st Style) *Plain {
+	st.Color = false
+	return &Plain{w: w, st: st}
+}
+
+// Event prints the event when it matters at the style's level.
+func (p *Plain) Event(e runner.Event) {
+	if p.start.IsZero() {
+		p.start = e.At
+	}
+	switch e.Type {
+	case runner.RunStarted:
+		p.trials = e.Trials
+		p.line(e, joinText(e.Subject, counted(e.Trials, "trial"), e.Text))
+	case runner.TrialStarted:
+		p.current++
+		p.line(e, joinText(trialName(e, p.current, p.trials), e.Text))
+	case runner.PhaseStarted:
+		p.phase = e.At
+		p.line(e, joinText(where(e)+" started"+atMost(e.Budget), e.Text))
+	case runner.PhaseEnded:
+		p.line(e, joinText(where(e)+" ended after "+Duration(e.At.Sub(p.phase)), e.Text))
+	case runner.Step:
+		p.line(e, joinText(where(e), e.Text+atMost(e.Budget)))
+	case runner.Observed:
+		if p.st.Level >= Verbose {
+			p.line(e, joinText(where(e), e.Subject+" "+observed(e)))
+		}
+	case runner.Appeared:
+		p.line(e, joinText(where(e), "appeared "+e.Subject, e.Text))
+	case runner.TrialEnded:
+		p.trialEnded(e)
+	case runner.RunEnded:
+		if e.Summary != nil {
+			fmt.Fprintln(p.w)
+			Summary(p.w, p.st, e.Summary)
+		}
+	case runner.ArmStarted, runner.ArmEnded: // the phases say it
+	case runner.Broken, runner.Warning, runner.Failed, runner.Leaked:
+		p.trouble(e)
+	default: // prepared, and what a later runner may tell
+		p.line(e, joinText(string(e.Type), e.Text))
+	}
+}
+
+func (p *Plain) trialEnded(e runner.Event) {
+	if e.Outcome == nil {
+		return
+	}
+	o := e.Outcome
+	text := joinText(trialName(e, p.current, p.trials), gotExpected(o.Verdict, o.Expect)+" ("+Duration(o.Took)+")")
+	if p.st.Level > Quiet || !o.AsExpected() {
+		p.write(e.At, joinText(text, o.Because))
+	}
+}
+
+// trouble is printed at every level.
+func (p *Plain) trouble(e runner.Event) {
+	p.write(e.At, joinText(where(e), strings.ToUpper(string(e.Type))+" "+e.Subject, e.Text))
+	indent := strings.Repeat(" ", elapsedWidth+4)
+	for _, line := range explanation(p.st, e.Hint, e.Tail, tailLines) {
+		fmt.Fprintln(p.w, indent+line)
+	}
+}
+
+func (p *Plain) line(e runner.Event, text string) {
+	if p.st.Level > Quiet {
+		p.write(e.At, text)
+	}
+}
+
+const elapsedWidth = 9
+
+func (p *Plain) write(at time.Time, text string) {
+	fmt.Fprintf(p.w, "%s  %s\n", padLeft(Duration(at.Sub(p.start)), elapsedWidth), clean(text))
+}
+
+// explanation is a hint and the last lines of output, as both printers show them below a failure.
+func explanation(st Style, hint, tail string, most int) []string {
+	var lines []string
+	if hint != "" {
+		lines = append(lines, "hint: "+clean(hint))
+	}
+	for _, line := range lastLines(tail, most) {
+		lines = append(lines, st.paint(dim, "| "+line))
+	}
+	return lines
+}
+
+// where is "fault arm, soak forget_the_network:"; empty outside an arm.
+func where(e runner.Event) string {
+	switch {
+	case e.Arm == "":
+		return ""
+	case e.Phase == "":
+		return e.Arm + " arm:"
+	}
+	return e.Arm + " arm, " + e.Phase + ":"
+}
+
+func observed(e runner.Event) string {
+	if e.Observation == nil {
+		return e.Text
+	}
+	if e.Observation.Err != "" {
+		return "could not look: " + e.Observation.Err
+	}
+	holds := "does not hold"
+	if e.Holds {
+		holds = "holds"
+	}
+	return holds + ": " + e.Observation.Summary + ", took " + Duration(e.Observation.Took)
+}
+
+func trialName(e runner.Event, n, of int) string {
+	name := e.Variant
+	if name == "" {
+		name = "the only variant"
+	}
+	if of > 1 {
+		name += fmt.Sprintf(" (trial %d of %d)", n, of)
+	}
+	return name
+}
+
+func atMost(budget time.Duration) string {
+	if budget <= 0 {
+		return ""
+	}
+	return ", at most " + Duration(budget)
+}
+
+func counted(n int, what string) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// joinText puts the parts that are not empty into one sentence: a part that ends with a colon introduces the next.
+func joinText(parts ...string) string {
+	s := ""
+	for _, p := range parts {
+		p = strings.TrimSpace(p)
+		switch {
+		case p == "":
+		case s == "":
+			s = p
+		case strings.HasSuffix(s, ":"):
+			s += " " + p
+		default:
+			s += ": " + p
+		}
+	}
+	return s
+}

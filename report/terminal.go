@@ -1,0 +1,143 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/saigen-lab/saigen/runner"
+)
+
+// Terminal is the live view: finished phases scroll up as plain lines, and below them a few lines show the trial under
+// way, its step, and what each assertion saw last. It redraws at most ten times a second, and only what changed.
+type Terminal struct {
+	mu      sync.Mutex
+	st      Style
+	size    func() (cols, rows int)
+	now     func() time.Time
+	screen  screen
+	view    view
+	pending []string // lines to print for good with the next frame
+	partial []byte   // of what was handed to Write
+	closed  bool
+	stop    chan struct{}
+	stopped chan struct{}
+}
+
+// NewTerminal returns a sink that draws on w, a terminal. size is asked before each frame, so that a resized window is
+// noticed; 0 for a size that is not known. Close must be called, on an interrupt too: it gives the cursor back.
+func NewTerminal(w io.Writer, st Style, size func() (cols, rows int)) *Terminal {
+	t := newTerminal(w, st, size, time.Now)
+	t.stop, t.stopped = make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(t.stopped)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-t.stop:
+				return
+			case <-tick.C:
+				t.frame()
+			}
+		}
+	}()
+	return t
+}
+
+func newTerminal(w io.Writer, st Style, size func() (cols, rows int), now func() time.Time) *Terminal {
+	return &Terminal{st: st, size: size, now: now, screen: screen{w: w}}
+}
+
+// Event takes the event into the view; it never waits for the terminal but at the end of a trial.
+func (t *Terminal) Event(e runner.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
+	st := t.style()
+	t.pending = append(t.pending, t.view.event(st, e)...)
+	switch e.Type {
+	case runner.RunEnded:
+		if e.Summary != nil {
+			var b strings.Builder
+			Summary(&b, st, e.Summary)
+			t.pending = append(append(t.pending, ""), strings.Split(strings.TrimRight(b.String(), "\n"), "\n")...)
+		}
+		t.draw()
+	case runner.Failed, runner.TrialEnded, runner.Leaked:
+		t.draw()
+	}
+}
+
+// Write prints whole lines above the live view: for a log that shares the terminal.
+func (t *Terminal) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return t.screen.w.Write(p)
+	}
+	t.partial = append(t.partial, p...)
+	for {
+		line, rest, ok := bytes.Cut(t.partial, []byte("\n"))
+		if !ok {
+			return len(p), nil
+		}
+		t.pending = append(t.pending, t.style().fit(clean(string(line))))
+		t.partial = bytes.Clone(rest)
+	}
+}
+
+// Close prints what is pending, takes the live view away and gives the cursor back. Twice is fine.
+func (t *Terminal) Close() {
+	t.mu.Lock()
+	wasClosed := t.closed
+	t.closed = true
+	t.mu.Unlock()
+	if wasClosed {
+		return
+	}
+	if t.stop != nil {
+		close(t.stop)
+		<-t.stopped
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.partial) > 0 {
+		t.pending = append(t.pending, t.style().fit(clean(string(t.partial))))
+	}
+	t.draw()
+	t.screen.close()
+}
+
+func (t *Terminal) frame() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.draw()
+	}
+}
+
+// style is the given style at the terminal's width now. The last column stays empty: a terminal that was written to
+// its last column is in a state of its own.
+func (t *Terminal) style() Style {
+	st := t.st
+	cols, rows := t.size()
+	st.Width = max(cmp.Or(cols, st.Width, 80)-1, 1)
+	st.Height = cmp.Or(rows, st.Height, 24)
+	return st
+}
+
+func (t *Terminal) draw() {
+	st := t.style()
+	lines := t.view.lines(st, t.now())
+	if most := max(st.Height-2, 1); len(lines) > most {
+		lines = append(lines[:most-1:most-1], st.paint(dim, st.fit("  "+st.glyphs().dots+" and "+counted(len(lines)-most+1, "more line"))))
+	}
+	t.screen.draw(t.pending, lines, st.Width+1)
+	t.pending = nil
+}
