@@ -1,0 +1,201 @@
+package labfile
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+type imageBlock struct {
+	When     bool     `hcl:"when,optional"`
+	Debian   string   `hcl:"debian,optional"`
+	Snapshot string   `hcl:"snapshot,optional"`
+	Packages []string `hcl:"packages,optional"`
+	Go       lab.Path `hcl:"go,optional"`
+	OCI      string   `hcl:"oci,optional"`
+}
+
+var (
+	suiteForm    = regexp.MustCompile(`^[a-z]+$`)
+	snapshotForm = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`)
+	packageForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+|/[a-z-]+)?$`)
+	digestForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
+	envForm      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// suites are Debian's releases that saigen knows of, oldest first.
+func suites() []string {
+	return []string{"jessie", "stretch", "buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"}
+}
+
+func (e *evaluator) image(d *decoder, l *lab.Lab) {
+	var in imageBlock
+	ok := d.decode(&in)
+	at := d.subject()
+	var sources []string
+	for _, name := range []string{"debian", "go", "oci"} {
+		if d.has(name) {
+			sources = append(sources, name)
+		}
+	}
+	if len(sources) != 1 && ok {
+		what := "it has none of them"
+		if len(sources) > 1 {
+			what, at = "it has "+list(sources), d.attrName(sources[1])
+		}
+		e.fail(at, "Image needs one origin", "An image is made from exactly one of debian (a suite), go (a program) and oci (a reference by digest); %s.", what)
+	}
+	if !d.has("debian") {
+		for _, name := range []string{"snapshot", "packages"} {
+			if d.has(name) {
+				e.fail(d.attrName(name), "Only for Debian images", "%q says how a Debian image is built; this image is made from something else.", name)
+			}
+		}
+	}
+	if ok && d.has("debian") {
+		e.debian(d, in)
+	}
+	if ok && d.has("oci") && !digestForm.MatchString(in.OCI) {
+		e.fail(d.attrRange("oci"), "Image not named by digest", "A tag may mean something else tomorrow. Name the image by its content: NAME@sha256:… with 64 hexadecimal digits.")
+	}
+	if ok && d.has("go") && !d.isFolder(in.Go) {
+		e.fail(d.attrRange("go"), "Not a folder", "The folder of a Go program is needed here, the one that holds its main package.")
+	}
+	img := lab.Image{
+		Name: d.block.Labels[0], Debian: in.Debian, Snapshot: in.Snapshot, Packages: in.Packages, Go: in.Go, OCI: in.OCI,
+		Pos: position(d.subject()),
+	}
+	l.Images = append(l.Images, img)
+	if ok {
+		d.scope.images[addressOf(d.block)] = &img
+	}
+}
+
+func (e *evaluator) debian(d *decoder, in imageBlock) {
+	at := d.attrRange("debian")
+	switch {
+	case slices.Contains([]string{"stable", "testing", "unstable", "oldstable", "oldoldstable", "experimental"}, in.Debian):
+		e.fail(at, "Moving Debian suite", "%q means another release every few years. Write the code name, such as \"bookworm\".", in.Debian)
+	case !suiteForm.MatchString(in.Debian):
+		e.fail(at, "Wrong Debian suite", "%q is not the code name of a Debian release. Write one such as \"bookworm\" or \"trixie\".", in.Debian)
+	case !slices.Contains(suites(), in.Debian):
+		if near := didYouMean(in.Debian, suites()); near != "" {
+			e.fail(at, "Unknown Debian suite", "There is no Debian release %q.%s", in.Debian, near)
+		} else {
+			e.warn(at, "Unknown Debian suite", "%q is no release that this saigen knows. It is used as it is.", in.Debian)
+		}
+	}
+	if d.has("snapshot") && !snapshotForm.MatchString(in.Snapshot) {
+		e.fail(d.attrRange("snapshot"), "Wrong snapshot", "A snapshot is a moment of the Debian archive, such as \"20240601T000000Z\".")
+	}
+	for i, p := range in.Packages {
+		if !packageForm.MatchString(p) {
+			e.fail(d.elementRange("packages", i), "Wrong package name", "%q is not the name of a Debian package. Write NAME, NAME=VERSION or NAME/SUITE, in lower case.", p)
+		} else if slices.Contains(in.Packages[:i], p) {
+			e.fail(d.elementRange("packages", i), "Duplicate package", "%q is in the list already.", p)
+		}
+	}
+}
+
+type machineBlock struct {
+	When     bool           `hcl:"when,optional"`
+	Image    lab.ImageRef   `hcl:"image"`
+	Memory   lab.Size       `hcl:"memory,optional"`
+	CPUs     int            `hcl:"cpus,optional"`
+	Accounts []accountBlock `hcl:"account,block"`
+}
+
+type accountBlock struct {
+	Name    string `hcl:"name,label"`
+	Session string `hcl:"session"`
+}
+
+func (e *evaluator) machine(d *decoder, l *lab.Lab) {
+	var in machineBlock
+	ok := d.decode(&in)
+	m := lab.Machine{Name: d.block.Labels[0], Image: in.Image, Memory: in.Memory, CPUs: in.CPUs, Pos: position(d.subject())}
+	if img := d.scope.images[string(in.Image)]; img != nil && img.Go != "" {
+		e.fail(d.attrRange("image"), "Image without an init", "%s holds one program and no system. A machine boots: give it an image made from debian.", in.Image)
+	}
+	if d.has("cpus") && ok && in.CPUs < 1 {
+		e.fail(d.attrRange("cpus"), "Wrong number of processors", "A machine needs at least 1. Leave the argument out to let it use all of the host's.")
+	}
+	if d.has("memory") && ok && in.Memory.Bytes() < 64<<20 {
+		e.fail(d.attrRange("memory"), "Too little memory", "A Debian system does not boot in less than 64MiB.")
+	}
+	if len(in.Accounts) == len(d.block.body.Blocks) { // otherwise a block of another name has been reported
+		e.accounts(d, in, &m)
+	}
+	l.Machines = append(l.Machines, m)
+	if ok {
+		d.scope.machines[addressOf(d.block)] = &m
+	}
+}
+
+func (e *evaluator) accounts(d *decoder, in machineBlock, m *lab.Machine) {
+	sessions := []string{string(lab.SessionLinger), string(lab.SessionLogin), string(lab.SessionSu), string(lab.SessionNone)}
+	for i, a := range in.Accounts {
+		b := d.block.body.Blocks[i]
+		if len(b.LabelRanges) != 1 {
+			continue // reported by the decoder
+		}
+		at := b.LabelRanges[0]
+		switch {
+		case a.Name == "root":
+			e.fail(at, "Account root", "Every machine has root. It is not declared; commands without an account run as root.")
+		case !nameForm.MatchString(a.Name) || len(a.Name) > 32:
+			e.fail(at, "Wrong name", "The name of a Linux account begins with a lower-case letter and goes on with lower-case letters, digits, \"_\" and \"-\", 32 of them at most.")
+		case slices.ContainsFunc(in.Accounts[:i], func(o accountBlock) bool { return o.Name == a.Name }):
+			e.fail(at, "Duplicate account", "The machine has an account %q already.", a.Name)
+		}
+		if s := b.Body.Attributes["session"]; s != nil && a.Session != "" || s != nil && isLiteral(s.Expr) {
+			if !slices.Contains(sessions, a.Session) {
+				e.fail(s.Expr.Range(), "Unknown session", "%q is not a way to be logged in.%s Kinds of session are %s.", a.Session, didYouMean(a.Session, sessions), list(sessions))
+			}
+		}
+		m.Accounts = append(m.Accounts, lab.Account{Name: a.Name, Session: lab.Session(a.Session), Pos: position(b.DefRange())})
+	}
+}
+
+type stackBlock struct {
+	When    bool              `hcl:"when,optional"`
+	Machine lab.MachineRef    `hcl:"machine"`
+	Account lab.AccountName   `hcl:"account"`
+	Compose lab.Path          `hcl:"compose"`
+	Env     map[string]string `hcl:"env,optional"`
+	Images  []lab.ImageRef    `hcl:"images,optional"`
+}
+
+func (e *evaluator) stack(d *decoder, l *lab.Lab) {
+	var in stackBlock
+	ok := d.decode(&in)
+	for _, name := range sortedKeys(in.Env) {
+		if !envForm.MatchString(name) {
+			e.fail(d.attrRange("env"), "Wrong variable name", "%q cannot be the name of an environment variable: letters, digits and \"_\", not beginning with a digit.", name)
+			ok = false
+		}
+		if strings.ContainsAny(in.Env[name], "\n\r\x00") {
+			e.fail(d.attrRange("env"), "Line break in a variable", "The value of %q holds a line break. It becomes a line of the project's .env file, and must be one.", name)
+			ok = false
+		}
+	}
+	for i, img := range in.Images {
+		if slices.Contains(in.Images[:i], img) {
+			e.fail(d.elementRange("images", i), "Duplicate image", "%s is in the list already.", img)
+			ok = false
+		}
+	}
+	s := lab.Stack{
+		Name: d.block.Labels[0], Machine: in.Machine, Account: string(in.Account), Compose: in.Compose, Env: in.Env, Images: in.Images,
+		Pos: position(d.subject()),
+	}
+	if ok {
+		s, ok = e.readStack(d, s)
+	}
+	l.Stacks = append(l.Stacks, s)
+	if ok {
+		d.scope.stacks[addressOf(d.block)] = &s
+	}
+}
