@@ -113,32 +113,36 @@ func fieldsOf(v reflect.Value) []field {
 	var fields []field
 	for i := range v.NumField() {
 		sf := v.Type().Field(i)
-		tag, ok := sf.Tag.Lookup("hcl")
+		_, ok := sf.Tag.Lookup("hcl")
 		if !ok {
 			if sf.Anonymous && sf.Type.Kind() == reflect.Struct {
 				fields = append(fields, fieldsOf(v.Field(i))...)
 			}
 			continue
 		}
-		f := field{value: v.Field(i)}
-		var role string
-		f.name, role, _ = strings.Cut(tag, ",")
-		switch role {
-		case "", "attr":
-			f.optional = sf.Type.Kind() == reflect.Pointer
-		case "optional":
-			f.optional = true
-		case "block":
-			f.role = roleBlock
-			f.optional = sf.Type.Kind() != reflect.Struct
-		case "label":
-			f.role = roleLabel
-		default:
-			panic(fmt.Sprintf("field %s of %s has hcl tag %q, which labfile does not know", sf.Name, v.Type(), tag))
-		}
-		fields = append(fields, f)
+		fields = append(fields, fieldOf(sf, v.Field(i)))
 	}
 	return fields
+}
+
+func fieldOf(sf reflect.StructField, v reflect.Value) field {
+	f := field{value: v}
+	var role string
+	f.name, role, _ = strings.Cut(sf.Tag.Get("hcl"), ",")
+	switch role {
+	case "", "attr":
+		f.optional = sf.Type.Kind() == reflect.Pointer
+	case "optional":
+		f.optional = true
+	case "block":
+		f.role = roleBlock
+		f.optional = sf.Type.Kind() != reflect.Struct
+	case "label":
+		f.role = roleLabel
+	default:
+		panic(fmt.Sprintf("field %s has hcl tag %q, which labfile does not know", sf.Name, sf.Tag.Get("hcl")))
+	}
+	return f
 }
 
 // body fills fields from one body. header and name are of the block that it belongs to; outer is what the block around it refers to.
