@@ -1,0 +1,107 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// Main is the machine's side of saigen: args are what follows `saigen guest` on the command line. kinds are the
+// assertions that the agent can observe. It returns the exit code.
+//
+//	agent --socket PATH   listens for the host; run by saigen-agent.service
+//	hold --socket PATH    runs commands in the session in which it was started; run by the agent
+//	userns                waits for the end of its stdin; run by the agent for the sake of its namespace
+func Main(args []string, kinds []lab.Kind[lab.Observer]) int {
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	verb := ""
+	if len(args) > 0 {
+		verb, args = args[0], args[1:]
+	}
+	flags := flag.NewFlagSet("saigen guest "+verb, flag.ContinueOnError)
+	socket := flags.String("socket", "", "the unix socket to listen on")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	var err error
+	switch verb {
+	case "agent":
+		err = serveAgent(ctx, *socket, newAgent(kinds, log))
+	case "hold":
+		err = serveHolder(ctx, *socket)
+	case "userns":
+		_, err = io.Copy(io.Discard, os.Stdin)
+	default:
+		err = fmt.Errorf("saigen guest takes agent, hold or userns, not %q", verb)
+	}
+	if err != nil {
+		log.Error("saigen guest "+verb+" ends", "error", err)
+		return 1
+	}
+	return 0
+}
+
+// serveAgent accepts connections until ctx ends. Each is independent: a shell may be open beside a run.
+func serveAgent(ctx context.Context, socket string, a *agent) error {
+	l, err := listen(socket)
+	if err != nil {
+		return err
+	}
+	a.log.Info("agent listens", "socket", socket, "build", Build())
+	return accept(ctx, l, func(conn net.Conn) {
+		if err := a.serve(ctx, conn); err != nil {
+			a.log.Warn("connection ended", "error", err)
+		}
+	})
+}
+
+// listen makes a socket that only its owner and root can use, in the place of one that an earlier process left.
+func listen(socket string) (net.Listener, error) {
+	if socket == "" {
+		return nil, errors.New("--socket is needed")
+	}
+	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cannot remove old socket: %v", err)
+	}
+	dir, err := os.Open(filepath.Dir(socket))
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %v", socket, err)
+	}
+	defer dir.Close()
+	old := syscall.Umask(0o177) // before anything else of this process makes files
+	defer syscall.Umask(old)
+	l, err := net.Listen("unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(socket)))
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %v", socket, err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // its name in /proc is gone by then
+	return l, nil
+}
+
+// accept serves connections side by side until ctx ends.
+func accept(ctx context.Context, l net.Listener, serve func(net.Conn)) error {
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	for {
+		conn, err := l.Accept()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("cannot accept: %v", err)
+		}
+		go serve(conn)
+	}
+}

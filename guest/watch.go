@@ -1,0 +1,103 @@
+package guest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// watch looks at a probe until ctx ends, and sends every observation.
+func (a *agent) watch(ctx context.Context, w *frameWriter, p lab.Probe) error {
+	observer, err := a.decode(p)
+	if err != nil {
+		return fmt.Errorf("cannot watch %s: %v", p.Address, err)
+	}
+	at := &place{agent: a, stacks: p.Stacks}
+	look := func(ctx context.Context) (lab.Observation, error) { return observer.Observe(ctx, at) }
+	return observe(ctx, p, look, func(o lab.Observation) error {
+		err := w.writeJSON(frameObservation, o)
+		if errors.Is(err, errFrameTooBig) {
+			err = w.writeJSON(frameObservation, lab.Observation{At: o.At, Took: o.Took, Late: o.Late, Err: "the observation is larger than 1 MiB"})
+		}
+		return err
+	})
+}
+
+// decode makes the kind's struct from the settings; an attribute that it does not have is an error.
+func (a *agent) decode(p lab.Probe) (lab.Observer, error) {
+	makeKind, ok := a.kinds[p.Kind]
+	if !ok {
+		return nil, fmt.Errorf("the agent knows no assertion of kind %q", p.Kind)
+	}
+	o := makeKind()
+	if len(p.Settings) == 0 {
+		return o, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(p.Settings))
+	d.DisallowUnknownFields()
+	if err := d.Decode(o); err != nil {
+		return nil, fmt.Errorf("cannot read the settings of a %s: %v", p.Kind, err)
+	}
+	return o, nil
+}
+
+// observe looks at once and then every p.Every from the start of one look to the start of the next, until ctx ends or
+// send fails. Looks never overlap: after one that took longer the next begins at once, and the plan goes on from there.
+func observe(ctx context.Context, p lab.Probe, look func(context.Context) (lab.Observation, error), send func(lab.Observation) error) error {
+	if p.Every <= 0 {
+		return fmt.Errorf("cannot watch %s: it says to look every %v", p.Address, p.Every)
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for planned := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		began := time.Now()
+		o := lookOnce(ctx, p.Timeout, look)
+		if ctx.Err() != nil {
+			return nil // cut short by the end of the watch: it says nothing
+		}
+		ended := time.Now()
+		o.At, o.Took, o.Late = began, ended.Sub(began), max(0, began.Sub(planned))
+		if err := send(o); err != nil {
+			return nil // the host has gone
+		}
+		// A host that reads slowly delays the next look as a long look does.
+		planned = planned.Add(p.Every)
+		if now := time.Now(); planned.Before(now) {
+			planned = now
+		}
+		timer.Reset(time.Until(planned))
+	}
+}
+
+// lookOnce turns whatever goes wrong in a look into an observation that could not look.
+func lookOnce(ctx context.Context, timeout time.Duration, look func(context.Context) (lab.Observation, error)) (o lab.Observation) {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			o = lab.Observation{Err: fmt.Sprintf("the assertion panicked: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	o, err := look(ctx)
+	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+			err = fmt.Errorf("no answer in %v: %v", timeout, err)
+		}
+		return lab.Observation{Err: err.Error()}
+	}
+	return o
+}
