@@ -36,7 +36,7 @@ func Runs(w io.Writer, st Style, runs []RunLine) {
 		if r.State != "" {
 			result, c = r.State, yellow
 		}
-		t.row(cell{text: string(r.Run), keep: true}, cell{text: result, colour: c}, cell{text: r.Lab}, cell{text: r.Started.Format("2006-01-02 15:04")},
+		t.row(cell{text: string(r.Run), keep: true}, cell{text: result, colour: c}, cell{text: r.Lab}, cell{text: r.Started.Format("_2 Jan 15:04")},
 			cell{text: took, right: true}, cell{text: fmt.Sprint(r.Trials), right: true})
 	}
 	t.print(w)

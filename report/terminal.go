@@ -12,7 +12,8 @@ import (
 )
 
 // Terminal is the live view: finished phases scroll up as plain lines, and below them a few lines show the trial under
-// way, its step, and what each assertion saw last. It redraws at most ten times a second, and only what changed.
+// way, its step, and what each assertion saw last. It redraws at most ten times a second, and only what changed. With
+// Verbose the steps stay as lines of their own. It has no quiet form: that is Plain.
 type Terminal struct {
 	mu      sync.Mutex
 	st      Style
@@ -122,22 +123,23 @@ func (t *Terminal) frame() {
 	}
 }
 
-// style is the given style at the terminal's width now. The last column stays empty: a terminal that was written to
-// its last column is in a state of its own.
+// style is the given style at the terminal's size now.
 func (t *Terminal) style() Style {
 	st := t.st
 	cols, rows := t.size()
-	st.Width = max(cmp.Or(cols, st.Width, 80)-1, 1)
+	st.Width = cmp.Or(cols, st.Width, 80)
 	st.Height = cmp.Or(rows, st.Height, 24)
 	return st
 }
 
 func (t *Terminal) draw() {
 	st := t.style()
+	cols := st.Width
+	st.Width = max(cols-1, 1) // a terminal that was written to its last column is in a state of its own
 	lines := t.view.lines(st, t.now())
 	if most := max(st.Height-2, 1); len(lines) > most {
 		lines = append(lines[:most-1:most-1], st.paint(dim, st.fit("  "+st.glyphs().dots+" and "+counted(len(lines)-most+1, "more line"))))
 	}
-	t.screen.draw(t.pending, lines, st.Width+1)
+	t.screen.draw(t.pending, lines, cols)
 	t.pending = nil
 }

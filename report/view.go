@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/runner"
 )
 
@@ -71,25 +72,41 @@ func (v *view) event(st Style, e runner.Event) []string {
 		if e.Arm != runner.Fault || e.Phase == string(runner.Baseline) {
 			c, sign = red, g.bad
 		}
-		return v.say(st, fmt.Sprintf("%s  %s %s appeared %s", padLeft("", elapsedWidth), st.paint(c, sign), clean(short(e.Subject)), st.paint(dim, clean(e.Text))))
+		return v.say(st, fmt.Sprintf("%s  %s %s after %s  %s", padLeft("", elapsedWidth), st.paint(c, sign), clean(short(e.Subject)),
+			Duration(e.At.Sub(v.phase.At)), st.paint(dim, clean(e.Text))))
 	case runner.Broken, runner.Failed, runner.Leaked:
-		return v.trouble(st, e, st.paint(red, g.bad+" "+string(e.Type)))
+		return v.trouble(st, e, st.paint(red, g.bad+" "+string(e.Type)+":"))
 	case runner.Warning:
-		return v.trouble(st, e, st.paint(yellow, "! warning"))
+		return v.trouble(st, e, st.paint(yellow, "! warning:"))
 	case runner.TrialEnded:
 		v.phase, v.step, v.seen = runner.Event{}, runner.Event{}, nil
 		if o := e.Outcome; o != nil {
-			sign := g.good
-			if !o.AsExpected() {
-				sign = g.bad
-			}
-			return v.say(st, fmt.Sprintf("%s  %s", padLeft(Duration(o.Took), elapsedWidth),
-				st.paint(verdictColour(o.Verdict, o.Expect), sign+" "+gotExpected(o.Verdict, o.Expect))))
+			return v.verdict(st, o)
 		}
 	case runner.RunEnded:
 		v.ended = true
 	}
 	return nil
+}
+
+func (v *view) verdict(st Style, o *runner.Outcome) []string {
+	g := st.glyphs()
+	sign := g.bad
+	switch o.Verdict {
+	case o.Expect:
+		sign = g.good
+	case lab.Inconclusive:
+		sign = g.blind
+	}
+	out := v.say(st, fmt.Sprintf("%s  %s", padLeft(Duration(o.Took), elapsedWidth),
+		st.paint(verdictColour(o.Verdict, o.Expect), sign+" "+gotExpected(o.Verdict, o.Expect))))
+	if !o.AsExpected() {
+		const indent = elapsedWidth + 4
+		for _, line := range wrap(clean(o.Because), st.Width-indent) {
+			out = append(out, strings.Repeat(" ", indent)+line)
+		}
+	}
+	return out
 }
 
 func (v *view) say(st Style, line string) []string {
@@ -147,13 +164,15 @@ func (v *view) lines(st Style, now time.Time) []string {
 		head = pad(head, st.Width-width(took)) + took
 	}
 	out = append(out, st.paint(dim, strings.Repeat(g.rule, st.Width)), st.paint(bold, head))
+	phase, step := "", "" // their lines stay when there is nothing to say, so that the rest does not jump
 	if !v.phase.At.IsZero() {
-		out = append(out, st.fit(v.arm+" arm, "+clean(v.phase.Phase)+"  "+spent(v.phase, now)+after("  ", st.paint(dim, clean(v.phase.Text)))))
+		phase = st.fit(v.arm + " arm, " + clean(v.phase.Phase) + "  " + spent(v.phase, now) + after("  ", st.paint(dim, clean(v.phase.Text))))
 	}
 	if !v.step.At.IsZero() {
 		took := spent(v.step, now)
-		out = append(out, "  "+pad(st.cut(clean(v.step.Text), st.Width-width(took)-4), st.Width-width(took)-4)+"  "+took)
+		step = "  " + pad(st.cut(clean(v.step.Text), st.Width-width(took)-4), st.Width-width(took)-4) + "  " + took
 	}
+	out = append(out, phase, step)
 	longest := 0
 	for _, s := range v.seen {
 		longest = max(longest, width(short(s.address)))

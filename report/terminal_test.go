@@ -1,0 +1,158 @@
+package report
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/runner"
+)
+
+// replay hands events to a terminal at their times, with a frame after each and one every half second between.
+// at is called after each event.
+func replay(term *Terminal, clock *time.Time, events []runner.Event, at func(runner.Event)) {
+	for _, e := range events {
+		for clock.Before(e.At) {
+			*clock = clock.Add(min(500*time.Millisecond, e.At.Sub(*clock)))
+			term.frame()
+		}
+		term.Event(e)
+		term.frame()
+		at(e)
+	}
+}
+
+func TestTerminalAt80x24(t *testing.T) {
+	events, _ := staleDNS()
+	v := newVT(t, 80, 24)
+	clock := began
+	term := newTerminal(v, Style{Color: true}, v.size, func() time.Time { return clock })
+	shots := map[string]string{}
+	replay(term, &clock, events, func(e runner.Event) {
+		if e.Type == runner.PhaseEnded || e.Type == runner.Appeared || e.Type == runner.Step {
+			shots[e.Arm+" "+e.Phase+" "+string(e.Type)+" "+short(e.Subject)] = v.screen()
+		}
+		if !v.hidden && e.Type != runner.RunStarted {
+			t.Errorf("at %s the cursor is shown", e.Type)
+		}
+	})
+	golden(t, "terminal-fault.txt", []byte(shots["fault fault appeared log.no_route"]))
+	golden(t, "terminal-waiting.txt", []byte(shots["control baseline step "]))
+	term.Close()
+	term.Close()
+	if v.hidden {
+		t.Error("the cursor stays hidden")
+	}
+	if v.folded > 0 {
+		t.Errorf("%d lines were wider than the terminal", v.folded)
+	}
+	golden(t, "terminal-end.txt", []byte(v.screen()))
+	golden(t, "terminal-all.txt", []byte(v.all()))
+}
+
+func TestTerminalWhenAllGoesWrong(t *testing.T) {
+	v := newVT(t, 80, 24)
+	clock := began
+	term := newTerminal(v, Style{Level: Verbose}, v.size, func() time.Time { return clock })
+	replay(term, &clock, troubled(), func(runner.Event) {})
+	term.Close()
+	golden(t, "terminal-troubled.txt", []byte(v.all()))
+}
+
+// The sign of a symptom says whether it should be there.
+func TestTerminalMarks(t *testing.T) {
+	for _, c := range []struct {
+		phase, address string
+		holds          bool
+		err            string
+		want           colour
+		sign           string
+	}{
+		{"baseline", dnsDead, false, "", green, "○"}, {"baseline", dnsDead, true, "", red, "✗"},
+		{"hold", dnsDead, true, "", red, "✗"}, {"fault", dnsDead, true, "", green, "●"}, {"fault", dnsDead, false, "", dim, "○"},
+		{"soak x", dnsDead, true, "", yellow, "●"}, {"fault", dnsDead, false, "no container", yellow, "?"},
+		{"fault", bob, true, "", green, "✓"}, {"fault", bob, false, "", red, "✗"},
+	} {
+		var v view
+		st := Style{Color: true, Width: 79}
+		v.event(st, runner.Event{Type: runner.TrialStarted, At: began})
+		v.event(st, runner.Event{Type: runner.PhaseStarted, At: began, Arm: "fault", Phase: c.phase})
+		v.event(st, runner.Event{Type: runner.Observed, At: began, Subject: c.address, Holds: c.holds, Observation: &lab.Observation{Err: c.err}})
+		lines := v.lines(st, began)
+		if last := lines[len(lines)-1]; !strings.Contains(last, st.paint(c.want, c.sign)) {
+			t.Errorf("%+v: %q", c, last)
+		}
+	}
+}
+
+// A window that became narrower has folded the live lines; the next frame replaces all of their rows.
+func TestTerminalResized(t *testing.T) {
+	events, _ := staleDNS()
+	v := newVT(t, 100, 24)
+	clock := began
+	term := newTerminal(v, Style{}, v.size, func() time.Time { return clock })
+	replay(term, &clock, events, func(e runner.Event) {
+		if e.Type != runner.Appeared || e.Subject != dnsDead {
+			return
+		}
+		for _, cols := range []int{80, 41, 60} {
+			if cols < v.cols {
+				v.narrow(cols)
+			} else {
+				v.cols = cols
+			}
+			term.frame()
+			if n := strings.Count(v.all(), "────"); n == 0 || strings.Count(v.all(), "arm, fault  ") != 1 {
+				t.Errorf("at %d columns:\n%s", cols, v.all())
+			}
+		}
+	})
+	term.Close()
+	if strings.Contains(v.all(), "arm, fault  ") {
+		t.Errorf("a live line is left:\n%s", v.all())
+	}
+}
+
+func TestTerminalTooLow(t *testing.T) {
+	events, _ := staleDNS()
+	v := newVT(t, 80, 6)
+	clock := began
+	term := newTerminal(v, Style{}, v.size, func() time.Time { return clock })
+	replay(term, &clock, events, func(e runner.Event) {
+		if n := strings.Count(v.all(), "fault arm, fault  "); n > 1 {
+			t.Fatalf("%d times the same live line:\n%s", n, v.all())
+		}
+	})
+	term.Close()
+}
+
+// Without a change nothing is written; with changes there are at most ten frames a second.
+func TestTerminalRedrawsSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVT(t, 80, 24)
+		term := NewTerminal(v, Style{}, v.size)
+		now := time.Now()
+		term.Event(runner.Event{Type: runner.TrialStarted, At: now})
+		term.Event(runner.Event{Type: runner.PhaseStarted, At: now, Arm: runner.Fault, Phase: "fault"})
+		before := v.writes
+		for i := range 5000 {
+			term.Event(runner.Event{Type: runner.Observed, At: now, Subject: dnsDead, Observation: &lab.Observation{Summary: time.Duration(i).String()}})
+			time.Sleep(time.Millisecond) // synctest's clock: no time passes
+		}
+		if n := v.writes - before; n < 45 || n > 51 {
+			t.Errorf("%d frames in 5 s", n)
+		}
+		before = v.writes
+		time.Sleep(5 * time.Second)
+		if n := v.writes - before; n > 6 { // the elapsed seconds
+			t.Errorf("%d frames in 5 s without events", n)
+		}
+		_, _ = term.Write([]byte("a line of the log\nand half"))
+		term.Close()
+		if got := v.all(); !strings.Contains(got, "a line of the log\nand half\n") {
+			t.Errorf("the log is not on the screen:\n%s", got)
+		}
+	})
+}
