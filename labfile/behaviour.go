@@ -2,7 +2,6 @@ package labfile
 
 import (
 	"encoding/json"
-	"reflect"
 	"strings"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -11,25 +10,25 @@ import (
 // The arguments that saigen adds to the settings of kinds, with their defaults. docs/lab-language.md lists them.
 type (
 	faultBlock struct {
-		When bool `hcl:"when,optional"`
+		When condition `hcl:"when,optional"`
 	}
 	symptomBlock struct {
-		When   bool         `hcl:"when,optional"`
+		When   condition    `hcl:"when,optional"`
 		Every  lab.Duration `hcl:"every,optional"`
 		Within lab.Duration `hcl:"within,optional"`
 	}
 	invariantBlock struct {
-		When  bool         `hcl:"when,optional"`
+		When  condition    `hcl:"when,optional"`
 		Every lab.Duration `hcl:"every,optional"`
 	}
 	readyBlock struct {
-		When   bool         `hcl:"when,optional"`
+		When   condition    `hcl:"when,optional"`
 		Every  lab.Duration `hcl:"every,optional"`
 		Within lab.Duration `hcl:"within,optional"`
 		Hint   string       `hcl:"hint,optional"`
 	}
 	remedyBlock struct {
-		When    bool            `hcl:"when,optional"`
+		When    condition       `hcl:"when,optional"`
 		Machine lab.MachineRef  `hcl:"machine"`
 		Account lab.AccountName `hcl:"account,optional"`
 		Run     lab.Path        `hcl:"run"`
@@ -75,13 +74,13 @@ func (e *evaluator) assertion(d *decoder, to *[]lab.Assertion) {
 		a.Settings, ok = e.settings(d, settings, &in)
 		a.Every, a.Within, a.Hint = in.Every, in.Within, in.Hint
 	}
+	e.positive(d, "every", a.Every)
+	e.positive(d, "within", a.Within)
 	if !ok {
 		return
 	}
-	e.positive(d, "every", a.Every)
-	e.positive(d, "within", a.Within)
-	a.Do, a.Machine = settings, d.observedOn(settings)
-	if a.Machine == "" {
+	a.Do, a.Machine = settings, d.refs.machineRef
+	if !d.refs.named {
 		e.fail(d.subject(), "Nowhere to look", "An assertion is observed on a machine, and this block names neither a machine nor a stack. Add stack = stack.NAME or machine = machine.NAME, whichever the kind %q takes.", kind.Name)
 	}
 	*to = append(*to, a)
@@ -89,7 +88,7 @@ func (e *evaluator) assertion(d *decoder, to *[]lab.Assertion) {
 
 // positive complains of a time that must not be zero.
 func (e *evaluator) positive(d *decoder, name string, v lab.Duration) {
-	if d.has(name) && v.Value() <= 0 {
+	if d.good[name] && v.Value() <= 0 {
 		e.fail(d.attrRange(name), "Time that is zero", "%q must be longer than nothing.", name)
 	}
 }
@@ -116,18 +115,11 @@ func (e *evaluator) settings(d *decoder, settings, own any) (json.RawMessage, bo
 	return raw, true
 }
 
-// observedOn is the machine that a kind's settings name, or that their stack runs on.
-func (d *decoder) observedOn(settings any) lab.MachineRef {
-	return d.links(fieldsOf(reflect.ValueOf(settings).Elem()), links{}).machineRef
-}
-
 func (e *evaluator) remedy(d *decoder, l *lab.Lab) {
 	in := remedyBlock{Cures: true, Soak: "30s", Timeout: "2m"}
-	if !d.decode(&in) {
-		return
-	}
+	d.decode(&in)
 	e.positive(d, "timeout", in.Timeout)
-	if d.isFolder(in.Run) {
+	if d.good["run"] && d.isFolder(in.Run) {
 		e.fail(d.attrRange("run"), "Not a script", "%q is a folder; a script is needed here.", strings.TrimSuffix(string(in.Run), "/"))
 	}
 	l.Remedies = append(l.Remedies, lab.Remedy{

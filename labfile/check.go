@@ -19,25 +19,39 @@ type links struct {
 	machine    *lab.Machine
 	stack      *lab.Stack
 	machineRef lab.MachineRef
-	named      bool // it names a machine or stack, which may be a wrong one
+	named      bool // the file names a machine or a stack, which may be a wrong one
+	namedStack bool // the file names a stack
 }
 
 // links finds what the fields refer to. A reference that is wrong links to nothing, and is reported where it is checked.
-func (d *decoder) links(fields []field, in links) links {
+func (d *decoder) links(body *hclsyntax.Body, fields []field, in links) links {
 	if d.scope == nil {
 		return in
 	}
+	var stacks, machines []field
 	for _, f := range fields {
-		if s, ok := f.value.Interface().(lab.StackRef); ok && s != "" {
-			in = links{named: true, stack: d.scope.stacks[string(s)]}
+		switch f.value.Interface().(type) {
+		case lab.StackRef:
+			stacks = append(stacks, f)
+		case lab.MachineRef:
+			machines = append(machines, f)
+		default:
+			continue
+		}
+		in.named = in.named || body.Attributes[f.name] != nil
+	}
+	for _, f := range stacks {
+		in.namedStack = in.namedStack || body.Attributes[f.name] != nil
+		if ref := f.value.String(); ref != "" {
+			in.stack, in.machineRef = d.scope.stacks[ref], ""
 			if in.stack != nil {
 				in.machineRef = in.stack.Machine
 			}
 		}
 	}
-	for _, f := range fields {
-		if m, ok := f.value.Interface().(lab.MachineRef); ok && m != "" {
-			in.named, in.machineRef = true, m
+	for _, f := range machines {
+		if ref := f.value.String(); ref != "" {
+			in.machineRef = lab.MachineRef(ref)
 		}
 	}
 	in.machine = d.scope.machines[string(in.machineRef)]
@@ -169,7 +183,7 @@ func (d *decoder) checkRef(address, word string, at hcl.Range) {
 
 func (d *decoder) checkService(name string, at hcl.Range, in links) {
 	if in.stack == nil {
-		if !in.named {
+		if !in.namedStack {
 			d.fail(at, "Service without a stack", "A service is looked up in a stack, and this block names none. Add stack = stack.NAME.")
 		}
 		return // a stack that is wrong itself has been reported

@@ -23,11 +23,17 @@ type decoder struct {
 	*reader
 	scope *scope
 	block *block
+	good  map[string]bool // arguments of the block that the file gives, and that are right
+	refs  links           // what the block refers to
+	vague bool            // a value is not known, because an axis is wrong
 }
 
 func newDecoder(r *reader, s *scope, b *block) *decoder {
-	return &decoder{reader: r, scope: s, block: b}
+	return &decoder{reader: r, scope: s, block: b, good: map[string]bool{}}
 }
+
+// condition is the type of the argument when. evaluator.exists reads it before a block is decoded.
+type condition struct{}
 
 // decode fills the targets, pointers to structs, which share the block's attributes. It says whether all went well.
 func (d *decoder) decode(targets ...any) bool {
@@ -38,7 +44,7 @@ func (d *decoder) decode(targets ...any) bool {
 	}
 	name := header(append([]string{d.block.Type}, d.block.Labels...)...)
 	d.body(d.block.body, d.block.DefRange, name, fields, links{})
-	return d.errors == before
+	return d.errors == before && !d.vague
 }
 
 // attrRange is where an attribute's value stands; "a.b" is attribute b of the nested block a. Without it: the block's header.
@@ -154,10 +160,18 @@ func (d *decoder) body(body *hclsyntax.Body, header hcl.Range, name string, fiel
 			set[f.name] = true
 		}
 	}
-	in := d.links(fields, outer)
+	in := d.links(body, fields, outer)
+	top := body == d.block.body
+	if top {
+		d.refs = in
+	}
 	for _, f := range fields {
 		if set[f.name] && f.role == roleAttr {
+			before := d.errors
 			d.check(f.value, body.Attributes[f.name].Expr, in)
+			if top && d.errors == before {
+				d.good[f.name] = true
+			}
 		}
 	}
 	for _, f := range fields {
@@ -169,6 +183,9 @@ func (d *decoder) body(body *hclsyntax.Body, header hcl.Range, name string, fiel
 
 // attribute evaluates one attribute into its field, and says whether the field now holds what the file says.
 func (d *decoder) attribute(a *hclsyntax.Attribute, header hcl.Range, name string, f field) bool {
+	if f.value.Type() == reflect.TypeFor[condition]() {
+		return false
+	}
 	var v cty.Value
 	if a != nil {
 		var ok bool
@@ -265,13 +282,13 @@ func (d *decoder) blocks(body *hclsyntax.Body, header hcl.Range, name string, f 
 		}
 		return
 	}
-	switch {
-	case len(found) > 1:
+	if len(found) > 1 {
 		d.fail(found[1].DefRange(), "Second block of its kind", "%s takes one block %q only; the first is at line %d.",
 			name, f.name, found[0].TypeRange.Start.Line)
-	case len(found) == 1:
+	}
+	if len(found) > 0 {
 		d.nested(found[0], f.value, in)
-	case !f.optional:
+	} else if !f.optional {
 		d.fail(header, "Missing block", "%s needs a block %q. Add it.", name, f.name)
 	}
 }

@@ -53,7 +53,7 @@ func (e *evaluator) all() map[string]*lab.Lab {
 				at = a.Expr.Range()
 			}
 			e.warn(at, "Block that never exists", "The condition is true in no variant. Take the block out, or correct the condition.")
-		case b.Type == "image" && !e.used[b]:
+		case b.Type == "image" && !e.used[b] && e.errors == 0: // a wrong reference may be the one that uses it
 			e.warn(b.DefRange, "Unused image", "No machine and no stack uses this image in any variant, so it is not built. Take it out, or name it where it is needed.")
 		}
 	}

@@ -9,12 +9,12 @@ import (
 )
 
 type imageBlock struct {
-	When     bool     `hcl:"when,optional"`
-	Debian   string   `hcl:"debian,optional"`
-	Snapshot string   `hcl:"snapshot,optional"`
-	Packages []string `hcl:"packages,optional"`
-	Go       lab.Path `hcl:"go,optional"`
-	OCI      string   `hcl:"oci,optional"`
+	When     condition `hcl:"when,optional"`
+	Debian   string    `hcl:"debian,optional"`
+	Snapshot string    `hcl:"snapshot,optional"`
+	Packages []string  `hcl:"packages,optional"`
+	Go       lab.Path  `hcl:"go,optional"`
+	OCI      string    `hcl:"oci,optional"`
 }
 
 var (
@@ -40,7 +40,7 @@ func (e *evaluator) image(d *decoder, l *lab.Lab) {
 			sources = append(sources, name)
 		}
 	}
-	if len(sources) != 1 && ok {
+	if len(sources) != 1 {
 		what := "it has none of them"
 		if len(sources) > 1 {
 			what, at = "it has "+list(sources), d.attrName(sources[1])
@@ -54,13 +54,14 @@ func (e *evaluator) image(d *decoder, l *lab.Lab) {
 			}
 		}
 	}
-	if ok && d.has("debian") {
-		e.debian(d, in)
+	if d.has("debian") {
+		e.suite(d, in.Debian)
+		e.packages(d, in)
 	}
-	if ok && d.has("oci") && !digestForm.MatchString(in.OCI) {
+	if d.good["oci"] && !digestForm.MatchString(in.OCI) {
 		e.fail(d.attrRange("oci"), "Image not named by digest", "A tag may mean something else tomorrow. Name the image by its content: NAME@sha256:… with 64 hexadecimal digits.")
 	}
-	if ok && d.has("go") && !d.isFolder(in.Go) {
+	if d.good["go"] && !d.isFolder(in.Go) {
 		e.fail(d.attrRange("go"), "Not a folder", "The folder of a Go program is needed here, the one that holds its main package.")
 	}
 	img := lab.Image{
@@ -73,21 +74,25 @@ func (e *evaluator) image(d *decoder, l *lab.Lab) {
 	}
 }
 
-func (e *evaluator) debian(d *decoder, in imageBlock) {
+func (e *evaluator) suite(d *decoder, suite string) {
 	at := d.attrRange("debian")
 	switch {
-	case slices.Contains([]string{"stable", "testing", "unstable", "oldstable", "oldoldstable", "experimental"}, in.Debian):
-		e.fail(at, "Moving Debian suite", "%q means another release every few years. Write the code name, such as \"bookworm\".", in.Debian)
-	case !suiteForm.MatchString(in.Debian):
-		e.fail(at, "Wrong Debian suite", "%q is not the code name of a Debian release. Write one such as \"bookworm\" or \"trixie\".", in.Debian)
-	case !slices.Contains(suites(), in.Debian):
-		if near := didYouMean(in.Debian, suites()); near != "" {
-			e.fail(at, "Unknown Debian suite", "There is no Debian release %q.%s", in.Debian, near)
+	case !d.good["debian"]:
+	case slices.Contains([]string{"stable", "testing", "unstable", "oldstable", "oldoldstable", "experimental"}, suite):
+		e.fail(at, "Moving Debian suite", "%q means another release every few years. Write the code name, such as \"bookworm\".", suite)
+	case !suiteForm.MatchString(suite):
+		e.fail(at, "Wrong Debian suite", "%q is not the code name of a Debian release. Write one such as \"bookworm\" or \"trixie\".", suite)
+	case !slices.Contains(suites(), suite):
+		if near := didYouMean(suite, suites()); near != "" {
+			e.fail(at, "Unknown Debian suite", "There is no Debian release %q.%s", suite, near)
 		} else {
-			e.warn(at, "Unknown Debian suite", "%q is no release that this saigen knows. It is used as it is.", in.Debian)
+			e.warn(at, "Unknown Debian suite", "%q is no release that this saigen knows. It is used as it is.", suite)
 		}
 	}
-	if d.has("snapshot") && !snapshotForm.MatchString(in.Snapshot) {
+}
+
+func (e *evaluator) packages(d *decoder, in imageBlock) {
+	if d.good["snapshot"] && !snapshotForm.MatchString(in.Snapshot) {
 		e.fail(d.attrRange("snapshot"), "Wrong snapshot", "A snapshot is a moment of the Debian archive, such as \"20240601T000000Z\".")
 	}
 	for i, p := range in.Packages {
@@ -100,7 +105,7 @@ func (e *evaluator) debian(d *decoder, in imageBlock) {
 }
 
 type machineBlock struct {
-	When     bool           `hcl:"when,optional"`
+	When     condition      `hcl:"when,optional"`
 	Image    lab.ImageRef   `hcl:"image"`
 	Memory   lab.Size       `hcl:"memory,optional"`
 	CPUs     int            `hcl:"cpus,optional"`
@@ -119,10 +124,10 @@ func (e *evaluator) machine(d *decoder, l *lab.Lab) {
 	if img := d.scope.images[string(in.Image)]; img != nil && img.Go != "" {
 		e.fail(d.attrRange("image"), "Image without an init", "%s holds one program and no system. A machine boots: give it an image made from debian.", in.Image)
 	}
-	if d.has("cpus") && ok && in.CPUs < 1 {
+	if d.good["cpus"] && in.CPUs < 1 {
 		e.fail(d.attrRange("cpus"), "Wrong number of processors", "A machine needs at least 1. Leave the argument out to let it use all of the host's.")
 	}
-	if d.has("memory") && ok && in.Memory.Bytes() < 64<<20 {
+	if d.good["memory"] && in.Memory.Bytes() < 64<<20 {
 		e.fail(d.attrRange("memory"), "Too little memory", "A Debian system does not boot in less than 64MiB.")
 	}
 	if len(in.Accounts) == len(d.block.body.Blocks) { // otherwise a block of another name has been reported
@@ -160,7 +165,7 @@ func (e *evaluator) accounts(d *decoder, in machineBlock, m *lab.Machine) {
 }
 
 type stackBlock struct {
-	When    bool              `hcl:"when,optional"`
+	When    condition         `hcl:"when,optional"`
 	Machine lab.MachineRef    `hcl:"machine"`
 	Account lab.AccountName   `hcl:"account"`
 	Compose lab.Path          `hcl:"compose"`

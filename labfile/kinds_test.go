@@ -77,8 +77,8 @@ type sessionKill struct {
 }
 
 type step struct {
-	Name  string       `hcl:"name,label" json:"name"`
-	Pause lab.Duration `hcl:"pause" json:"pause"` // afterwards
+	Name  string       `hcl:"name,label" json:"name"` // of the step
+	Pause lab.Duration `hcl:"pause" json:"pause"`     // afterwards
 }
 
 // dnsAnswers asks the resolver of a container.

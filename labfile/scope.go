@@ -73,7 +73,11 @@ func (d *decoder) evaluate(expr hclsyntax.Expression) (cty.Value, bool) {
 		d.add(diags[0]) // the others are echoes of the first
 		return cty.NilVal, false
 	}
-	return v, v.IsWhollyKnown() // unknown comes from an axis that was reported
+	if !v.IsWhollyKnown() { // it comes from an axis that was reported
+		d.vague = true
+		return cty.NilVal, false
+	}
+	return v, true
 }
 
 // reference checks that what an expression refers to exists in this variant.

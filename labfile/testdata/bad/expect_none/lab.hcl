@@ -1,0 +1,27 @@
+lab "x" { # ERROR: Variant without an expected verdict … one variant only
+  title = "x"
+}
+
+image "host" { debian = "bookworm" }
+
+machine "server" {
+  image = image.host
+  account "alice" { session = "linger" }
+  account "bob" { session = "su" }
+}
+
+stack "alice" {
+  machine = machine.server
+  account = "alice"
+  compose = "compose.yaml"
+}
+
+fault "container_churn" "deploys" {
+  stack   = stack.alice
+  service = "app"
+}
+
+symptom "command" "fails" {
+  machine = machine.server
+  run     = ["false"]
+}

@@ -1,0 +1,29 @@
+lab "x" { # ERROR: Missing argument
+  story = "../story.md" # ERROR: Path leaves the folder
+}
+
+expect { verdict = "reproduced" }
+
+image "host" { debian = "bookworm" }
+
+machine "server" {
+  image = image.host
+  account "alice" { session = "linger" }
+  account "bob" { session = "su" }
+}
+
+stack "alice" {
+  machine = machine.server
+  account = "alice"
+  compose = "compose.yaml"
+}
+
+fault "container_churn" "deploys" {
+  stack   = stack.alice
+  service = "app"
+}
+
+symptom "command" "fails" {
+  machine = machine.server
+  run     = ["false"]
+}

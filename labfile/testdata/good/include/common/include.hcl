@@ -1,0 +1,7 @@
+
+stack "alice" {
+  machine = machine.server
+  account = "alice"
+  compose = "compose.yaml"
+  images  = [image.app]
+}
