@@ -91,7 +91,11 @@ func (d *debian) arguments(files, out string) []string {
 	args = append(args,
 		// The settings above were for building; a machine has Debian's own. The last two come from the host.
 		`--customize-hook=rm -f "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/hostname "$1"/etc/resolv.conf`,
+		// podman.socket starts it when root wants it; at boot it only takes time, and fails where / is an overlay.
+		`--customize-hook=rm -f "$1"/etc/systemd/system/*.wants/podman.service`,
 		`--customize-hook=tar-in `+files+` /`,
+		// Newer than /usr: systemd need not bring /etc and /var up to date with it at every first boot.
+		`--customize-hook=touch "$1"/etc/.updated "$1"/var/.updated`,
 		d.img.Debian, out,
 	)
 	if d.img.Snapshot != "" {

@@ -66,9 +66,22 @@ WantedBy=multi-user.target
 var masked = []string{
 	"apt-daily.service", "apt-daily.timer", "apt-daily-upgrade.service", "apt-daily-upgrade.timer",
 	"dpkg-db-backup.service", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
-	"getty.target", "systemd-firstboot.service", "systemd-networkd-wait-online.service",
-	"podman-auto-update.service", "podman-auto-update.timer", "man-db.timer",
+	"getty.target", "man-db.timer", "podman-auto-update.service", "podman-auto-update.timer",
+	"systemd-firstboot.service", "systemd-networkd-wait-online.service",
 }
+
+// hostsOwn are units that change the kernel. In a system container that is the kernel of the host, which must stay as
+// it is; in a VM they run.
+var hostsOwn = []string{
+	"modprobe@.service", "proc-sys-fs-binfmt_misc.automount", "systemd-binfmt.service", "systemd-modules-load.service",
+	"systemd-sysctl.service",
+}
+
+// restartUnit: Debian starts podman at every boot to see whether root has containers to restart. It need not look
+// where root never had any.
+const restartUnit = "[Unit]\nConditionPathExists=/var/lib/containers/storage\n"
+
+const notInContainer = "[Unit]\nConditionVirtualization=!container\n"
 
 // files is the archive of what saigen adds to a Debian image.
 func (d *debian) files() ([]byte, error) {
@@ -82,10 +95,16 @@ func (d *debian) files() ([]byte, error) {
 			file{name: "etc/machine-id", mode: 0o444},
 			file{name: "etc/systemd/system/saigen-agent.service", mode: 0o644, data: []byte(agentUnit)},
 			file{name: "etc/systemd/system/multi-user.target.wants/saigen-agent.service", link: "/etc/systemd/system/saigen-agent.service"},
+			file{name: "etc/systemd/system/podman-restart.service.d/saigen.conf", mode: 0o644, data: []byte(restartUnit)},
+			file{name: "usr/lib/saigen/", mode: 0o755},        // the driver brings the agent in here,
+			file{name: "var/lib/saigen/images/", mode: 0o755}, // and the services' images here
 			file{name: "etc/systemd/system/default.target", link: "/lib/systemd/system/multi-user.target"},
 		)
 		for _, unit := range masked {
 			all = append(all, file{name: path.Join("etc/systemd/system", unit), link: "/dev/null"})
+		}
+		for _, unit := range hostsOwn {
+			all = append(all, file{name: path.Join("etc/systemd/system", unit+".d", "saigen.conf"), mode: 0o644, data: []byte(notInContainer)})
 		}
 	}
 	slices.SortFunc(all, func(a, b file) int { return bytes.Compare([]byte(a.name), []byte(b.name)) })

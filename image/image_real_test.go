@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -78,8 +79,8 @@ func TestRealMachine(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Logf("store: %.1f s", time.Since(began).Seconds())
-			out := readOnlyStore(t, root, "run", "--rm", "--network=none", ref, "/bin/sh", "-c",
-				"readlink /etc/systemd/system/default.target; stat -c %s /etc/machine-id; stat -c %U:%a /usr/bin/newuidmap; test ! -e /etc/hostname.host && ls /etc/dpkg/dpkg.cfg.d")
+			out := readOnlyStore(t, root, "run", "--rm", "--network=none", "--cgroups=disabled", ref, "/bin/sh", "-c",
+				"readlink /etc/systemd/system/default.target; stat -c %s /etc/machine-id; stat -c %U:%a /usr/bin/newuidmap; ls /etc/dpkg/dpkg.cfg.d")
 			if want := "/lib/systemd/system/multi-user.target\n0\nroot:4755\n"; out != want {
 				t.Errorf("in the machine: %q, want %q", out, want)
 			}
@@ -113,18 +114,18 @@ func TestRealServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("store: %.1f s", time.Since(began).Seconds())
-	out := readOnlyStore(t, root, "run", "--rm", "--network=none", "localhost/app:latest")
+	out := readOnlyStore(t, root, "run", "--rm", "--network=none", "--cgroups=disabled", "localhost/app:latest")
 	if out != "here\n" {
 		t.Errorf("the app printed %q", out)
 	}
-	out = readOnlyStore(t, root, "run", "--rm", "--network=none", "localhost/nginx:latest", "nginx", "-t")
+	out = readOnlyStore(t, root, "run", "--rm", "--network=none", "--cgroups=disabled", "localhost/nginx:latest", "nginx", "-t")
 	if !strings.Contains(out, "test is successful") {
 		t.Errorf("nginx -t printed %q", out)
 	}
 }
 
 // readOnlyStore runs a host's podman whose own storage is new and which has root as an additional, read-only store.
-// (podman ignores additional stores when --root is given.) A private cgroup2 mount makes runc work on hosts with a hybrid hierarchy.
+// (podman ignores additional stores when --root is given.) A private cgroup2 mount makes crun work on hosts with a hybrid hierarchy.
 func readOnlyStore(t *testing.T, root string, args ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -138,7 +139,7 @@ mount --bind "$1" "$2"; mount -o remount,bind,ro "$2"
 mount -t tmpfs none /dev/shm; umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
 shift 2; exec podman "$@" 2>&1`
 	argv := append([]string{"--mount", "--propagation", "private", "--", "sh", "-c", script, "sh", root, ro,
-		"--tmpdir", "/dev/shm/tmp", "--runtime", "runc", "--cgroup-manager", "cgroupfs",
+		"--tmpdir", "/dev/shm/tmp", "--runtime", "crun", "--cgroup-manager", "cgroupfs",
 		"--events-backend", "none", "--log-level", "error"}, args...)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -173,5 +174,88 @@ func write(t *testing.T, name, text string) {
 	t.Helper()
 	if err := writeFile(name, []byte(text)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestRealStoppedBuild kills one build with its process and cancels another: neither leaves a process, a mount, or
+// anything in the cache that the next build does not remove.
+func TestRealStoppedBuild(t *testing.T) {
+	img := lab.Image{Name: "tiny", Debian: "bookworm"}
+	if dir := os.Getenv("SAIGEN_IMAGE_KILLED"); dir != "" {
+		_, err := New(dir, slog.New(slog.DiscardHandler)).Build(t.Context(), img, Service, "", quiet)
+		t.Fatal("the build ended: ", err)
+	}
+	real(t)
+	c := New(t.TempDir(), slog.New(slog.NewTextHandler(t.Output(), nil))) // its path is how its processes are found
+	before := mounts(t)
+	killed := exec.Command(os.Args[0], "-test.run=^TestRealStoppedBuild$")
+	killed.Env = append(os.Environ(), "SAIGEN_IMAGE_KILLED="+c.dir)
+	if err := killed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the base system is being unpacked", func() bool {
+		all, err := filepath.Glob(filepath.Join(c.dir, "images", "*.tmp-*", "root", "*", "usr", "bin", "dpkg"))
+		return err == nil && len(all) == 1
+	})
+	if len(processes(t, c.dir)) == 0 {
+		t.Error("no process of the build is found, so the check below proves nothing")
+	}
+	if err := killed.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = killed.Wait()
+	await(t, "the build's processes are gone", func() bool { return len(processes(t, c.dir)) == 0 })
+	if after := mounts(t); after != before {
+		t.Errorf("mounts before:\n%s\nafter:\n%s", before, after)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := c.Build(ctx, img, Service, "", func(format string, args ...any) {
+		if strings.Contains(fmt.Sprintf(format, args...), "installing") {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("the cancelled build: %v", err)
+	}
+	if left := processes(t, c.dir); len(left) != 0 {
+		t.Errorf("processes left: %v", left)
+	}
+	if left, err := filepath.Glob(filepath.Join(c.dir, "images", "*.tmp-*")); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+
+	b, err := c.Build(t.Context(), img, Service, "", saying(t))
+	if err != nil || b.Cached {
+		t.Errorf("the build after them: %v, cached %v", err, b.Cached)
+	}
+}
+
+// processes are those whose arguments name the folder, this one apart.
+func processes(t *testing.T, dir string) []string {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, name := range all {
+		data, err := os.ReadFile(name)
+		if err == nil && strings.Contains(string(data), dir) {
+			found = append(found, name+" "+strings.ReplaceAll(string(data), "\x00", " "))
+		}
+	}
+	return found
+}
+
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(2 * time.Minute); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never happened that %s", what)
+		}
 	}
 }
