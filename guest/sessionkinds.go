@@ -26,7 +26,9 @@ import (
 //	        session inside a session, so the account has none of its own, no runtime folder and no manager.
 //	none    the agent's child with the account's ids: no PAM, no session, in the agent's cgroup.
 //
-// KillMode=process lets what the commands left running (conmon, containers) survive the holder, as it survives a shell.
+// What the commands left running (conmon, containers) survives the holder, as it survives a shell: by KillMode=process,
+// and in a PAM session because its processes are in the session's scope, outside of the unit (which with PAM cannot
+// have that kill mode).
 func (x *session) start(ctx context.Context, socket string) (<-chan error, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -68,7 +70,7 @@ func (x *session) startLinger(ctx context.Context, hold []string) (<-chan error,
 		env = append(env, "DBUS_SESSION_BUS_ADDRESS=unix:path="+bus)
 	}
 	cmd := exec.CommandContext(ctx, "systemd-run", append([]string{"--user", "--quiet", "--collect", "--unit=" + x.unit,
-		"--property=KillMode=process", "--property=Type=exec", "--description=saigen holder", "--working-directory=~"}, hold...)...)
+		"--property=KillMode=process", "--property=Type=exec", "--description=saigen holder"}, hold...)...)
 	cmd.Env = env
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: x.credential()}
@@ -78,11 +80,15 @@ func (x *session) startLinger(ctx context.Context, hold []string) (<-chan error,
 	return nil, nil
 }
 
-// startUnit runs a program as a unit of the system that has a PAM session of the user.
+// startUnit runs a program as a unit of the system that has a PAM session of the user. It is of type simple: with PAM,
+// systemd 252 never learns that one of type exec was executed, since the process that keeps the PAM session holds the
+// pipe by which it would.
 func (x *session) startUnit(ctx context.Context, user string, argv []string) (<-chan error, error) {
 	err := tool(ctx, "systemd-run", append([]string{"--quiet", "--collect", "--unit=" + x.unit,
-		"--property=PAMName=login", "--property=User=" + user, "--property=KillMode=process", "--property=Type=exec",
-		"--description=saigen holder of account " + x.ids.name, "--working-directory=~"}, argv...)...)
+		"--property=PAMName=login", "--property=User=" + user, "--property=KillMode=mixed",
+		// As for ssh; pam_systemd calls a login without a terminal a background one otherwise.
+		"--setenv=XDG_SESSION_TYPE=tty", "--setenv=XDG_SESSION_CLASS=user",
+		"--description=saigen holder of account " + x.ids.name}, argv...)...)
 	if err != nil {
 		return nil, err
 	}
