@@ -200,7 +200,7 @@ func (d *decoder) checkService(name string, at hcl.Range, in links) {
 
 func (d *decoder) checkAccount(name string, at hcl.Range, in links) {
 	if name == "" {
-		d.fail(at, "Empty account", "An account's name is needed here. Leave the argument out to get the default.")
+		d.fail(at, "Empty account", "The name of an account is needed here. Where the argument is optional, leave it out to get the default.")
 		return
 	}
 	if in.machine == nil {
@@ -217,11 +217,18 @@ func (d *decoder) checkAccount(name string, at hcl.Range, in links) {
 		names[i] = a.Name
 	}
 	if name == "root" {
-		d.fail(at, "Account root", "Root is not declared: it is what commands run as when no account is named. Leave the argument out.")
+		d.fail(at, "Account root", "Root is not declared, and cannot be named: commands run as root where no account is. %s has %s.", "machine."+in.machine.Name, accounts(names))
 		return
 	}
 	d.fail(at, "Unknown account", "machine.%s has no account %q.%s Accounts are declared in the machine's block: account \"NAME\" { session = \"linger\" }.",
 		in.machine.Name, name, hint(name, names, "It has"))
+}
+
+func accounts(names []string) string {
+	if len(names) == 0 {
+		return "no accounts"
+	}
+	return "the accounts " + list(names)
 }
 
 func (d *decoder) checkURL(u lab.URL, at hcl.Range, in links) {

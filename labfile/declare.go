@@ -63,7 +63,7 @@ func (r *reader) declare(blocks []*block) *declarations {
 		r.expectBlocks(d, expects)
 	} else {
 		// What does not depend on the broken axis is still checked, in one variant that stands for all.
-		d.variants = []lab.Variant{nil}
+		d.variants = []lab.Variant{{}}
 	}
 	r.total = len(d.variants)
 	return d
@@ -132,11 +132,11 @@ func (r *reader) axisBlock(d *declarations, b *block) {
 
 // variants makes one of each choice; the last axis changes fastest.
 func (r *reader) choices(d *declarations) {
-	d.variants = []lab.Variant{nil}
+	d.variants = []lab.Variant{{}}
 	for _, a := range d.axes {
 		if len(d.variants)*len(a.Values) > maxVariants {
 			r.fail(a.at, "Too many variants", "With this axis the lab has more than %d variants. Split it.", maxVariants)
-			d.variants, d.broken = []lab.Variant{nil}, true
+			d.variants, d.broken = []lab.Variant{{}}, true
 			return
 		}
 		var longer []lab.Variant

@@ -84,8 +84,11 @@ func (d *decoder) evaluate(expr hclsyntax.Expression) (cty.Value, bool) {
 func (d *decoder) reference(t hcl.Traversal) {
 	word, at := t.RootName(), t[0].SourceRange()
 	if d.scope == nil {
-		d.fail(t.SourceRange(), "Reference where only a value can be",
-			"What is written here must be the same in every variant, so it cannot refer to anything. Write the value itself; text stands in quotes: \"%s\".", word)
+		detail := "What is written here must be the same in every variant, so it cannot refer to anything. Write the value itself."
+		if len(t) == 1 {
+			detail += fmt.Sprintf(" If text is meant, write it in quotes: %q.", word)
+		}
+		d.fail(t.SourceRange(), "Reference where only a value can be", "%s", detail)
 		return
 	}
 	names, ok := d.scope.names[word]

@@ -105,7 +105,7 @@ next:
 	}
 }
 
-func printed(t *testing.T, d Diagnostics) string {
+func printed(t testing.TB, d Diagnostics) string {
 	t.Helper()
 	var b strings.Builder
 	if err := d.Write(&b, 100, false); err != nil {
