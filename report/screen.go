@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -21,58 +22,64 @@ const (
 	beginFrame = "\x1b[?2026h" // terminals that know it show the frame at once; the others ignore it
 	endFrame   = "\x1b[?2026l"
 	eraseLine  = "\x1b[2K"
-	eraseBelow = "\x1b[J"
+	eraseRight = "\x1b[K"
 )
 
-// draw prints above for good and lines in place of the lines drawn before. Lines must be narrower than cols.
-// Nothing is written when nothing has changed.
+// draw prints above for good and lines in place of the lines drawn before. Lines must be narrower than cols; what is
+// printed for good may be longer. Nothing is written when nothing has changed.
 func (s *screen) draw(above, lines []string, cols int) {
-	resized := s.begun && cols != s.width
-	full := len(above) > 0 || resized || len(lines) != len(s.drawn)
+	cols = max(cols, 1)
+	if len(above) == 0 && s.begun && cols == s.width && slices.Equal(lines, s.drawn) {
+		return
+	}
 	var b strings.Builder
-	if full {
-		s.up(&b, cols)
-		b.WriteString(eraseBelow)
-		for _, line := range above {
-			b.WriteString(line + "\r\n")
-		}
-		for _, line := range lines {
-			b.WriteString(line + "\r\n")
-		}
-	} else {
-		changed := false
-		s.up(&b, cols)
-		for i, line := range lines {
-			if line != s.drawn[i] {
-				changed = true
-				b.WriteString(eraseLine + line)
-			}
-			b.WriteString("\r\n")
-		}
-		if !changed {
-			return
-		}
-		b.WriteString(eraseLine)
-	}
-	begin := beginFrame
+	b.WriteString(beginFrame)
 	if !s.begun {
-		begin += hideCursor
+		b.WriteString(hideCursor)
 	}
+	old := s.up(&b, cols)
+	for i, line := range append(slices.Clip(above), lines...) {
+		same := len(above) == 0 && cols == s.width && i < len(s.drawn) && s.drawn[i] == line
+		if !same {
+			b.WriteString(eraseLine + line)
+			if n := width(line); n > cols && n%cols != 0 {
+				b.WriteString(eraseRight)
+			}
+		}
+		b.WriteString("\r\n")
+		old -= rowsOf(line, cols)
+	}
+	blank(&b, old)
+	b.WriteString(endFrame)
 	s.drawn, s.width, s.begun = lines, cols, true
-	_, _ = io.WriteString(s.w, begin+b.String()+endFrame) // a terminal that is gone ends the command by SIGHUP
+	_, _ = io.WriteString(s.w, b.String()) // a terminal that is gone ends the command by SIGHUP
 }
 
-// up moves to the first of the drawn lines. A terminal that became narrower has folded them.
-func (s *screen) up(b *strings.Builder, cols int) {
+// up moves to the first of the drawn lines and returns their number of rows: a terminal that became narrower has
+// folded them.
+func (s *screen) up(b *strings.Builder, cols int) int {
 	rows := 0
 	for _, line := range s.drawn {
-		rows += max(1, (width(line)+cols-1)/max(cols, 1))
+		rows += rowsOf(line, cols)
 	}
 	b.WriteByte('\r')
 	if rows > 0 {
 		fmt.Fprintf(b, "\x1b[%dA", rows)
 	}
+	return rows
 }
+
+// blank erases rows from the cursor on, the row below them too, and comes back. It does so line by line, because tmux
+// keeps in its history what is erased from the top of the screen to its end.
+func blank(b *strings.Builder, rows int) {
+	rows = max(rows, 0)
+	b.WriteString(strings.Repeat(eraseLine+"\r\n", rows) + eraseLine)
+	if rows > 0 {
+		fmt.Fprintf(b, "\x1b[%dA", rows)
+	}
+}
+
+func rowsOf(line string, cols int) int { return max(1, (width(line)+cols-1)/cols) }
 
 // close takes the lines away and gives the cursor back.
 func (s *screen) close() {
@@ -80,7 +87,7 @@ func (s *screen) close() {
 		return
 	}
 	var b strings.Builder
-	s.up(&b, s.width)
-	_, _ = io.WriteString(s.w, b.String()+eraseBelow+showCursor)
+	blank(&b, s.up(&b, s.width))
+	_, _ = io.WriteString(s.w, b.String()+showCursor)
 	s.drawn, s.begun = nil, false
 }

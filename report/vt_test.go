@@ -82,11 +82,8 @@ func (v *vt) sequence(args string, final byte) {
 	case what == "?2026h", what == "?2026l", final == 'm':
 	case what == "2K":
 		v.cells[v.row] = nil
-	case what == "J":
+	case what == "K":
 		v.cells[v.row] = v.cells[v.row][:min(v.col, len(v.cells[v.row]))]
-		for i := v.row + 1; i < v.rows; i++ {
-			v.cells[i] = nil
-		}
 	case final == 'A':
 		n, err := strconv.Atoi(args)
 		if err != nil {
