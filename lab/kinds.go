@@ -40,6 +40,12 @@ type Checker interface {
 	Check() []Problem
 }
 
+// Patient is implemented by assertions whose looks may take long by their settings.
+type Patient interface {
+	// Longest is the time after which a look has gone wrong.
+	Longest() time.Duration
+}
+
 // Problem is one mistake in the settings of a kind.
 type Problem struct {
 	Attr    string // the guilty attribute; empty: the block

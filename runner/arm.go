@@ -13,8 +13,8 @@ import (
 // firstLook bounds the wait for the first observation of every assertion once the stacks are ready.
 const firstLook = time.Minute
 
-// lookTimeout bounds one look: the slowest page of an incident must fit in.
-const lookTimeout = time.Minute
+// lookTimeout bounds one look of an assertion that does not say how long it may take.
+const lookTimeout = 30 * time.Second
 
 // arm is one pass from a fresh baseline.
 type arm struct {
@@ -220,12 +220,12 @@ func (a *arm) inForce(ctx context.Context) error {
 	a.mu.Lock()
 	a.phases[len(a.phases)-1].Injected = injected
 	a.mu.Unlock()
-	var longest time.Duration
+	var within time.Duration
 	for _, s := range a.l.Symptoms {
-		longest = max(longest, s.Within.Value())
+		within = max(within, s.Within.Value())
 	}
-	a.emit(Event{Type: Step, Budget: longest, Text: fmt.Sprintf("waiting for %d symptoms", len(a.l.Symptoms))})
-	err := a.wait(ctx, longest+lookTimeout, func() bool {
+	a.emit(Event{Type: Step, Budget: within, Text: fmt.Sprintf("waiting for %d symptoms", len(a.l.Symptoms))})
+	err := a.wait(ctx, within+a.slowest(), func() bool {
 		for _, s := range a.l.Symptoms {
 			if !a.holdsNow(s) && !a.lookedAfter(s, injected.Add(s.Within.Value())) {
 				return false
@@ -308,7 +308,7 @@ func (a *arm) pass(ctx context.Context, d time.Duration) error {
 	if err := a.wait(ctx, d, func() bool { return false }); !errors.Is(err, errTimeout) {
 		return err
 	}
-	err := a.wait(ctx, lookTimeout, func() bool {
+	err := a.wait(ctx, a.slowest(), func() bool {
 		for _, s := range a.assertions() {
 			if !a.lookedAfter(s, end) {
 				return false
@@ -320,6 +320,15 @@ func (a *arm) pass(ctx context.Context, d time.Duration) error {
 		err = nil
 	}
 	return err
+}
+
+// slowest is how long the slowest look of this arm may take.
+func (a *arm) slowest() time.Duration {
+	d := time.Second
+	for _, s := range a.assertions() {
+		d = max(d, longest(s))
+	}
+	return d
 }
 
 // held is how long the fault phase took: the control arm holds for as long.

@@ -11,13 +11,21 @@ import (
 var errTimeout = errors.New("timed out")
 
 func (a *arm) probe(s lab.Assertion) lab.Probe {
-	p := lab.Probe{Address: s.Address(), Kind: s.Kind, Settings: s.Settings, Every: s.Every.Value(), Timeout: lookTimeout}
+	p := lab.Probe{Address: s.Address(), Kind: s.Kind, Settings: s.Settings, Every: s.Every.Value(), Timeout: longest(s)}
 	for _, st := range a.l.Stacks {
 		if st.Machine == s.Machine {
 			p.Stacks = append(p.Stacks, st)
 		}
 	}
 	return p
+}
+
+// longest is how long one look of an assertion may take.
+func longest(s lab.Assertion) time.Duration {
+	if p, ok := s.Do.(lab.Patient); ok {
+		return p.Longest()
+	}
+	return lookTimeout
 }
 
 // observed takes in one observation.

@@ -46,7 +46,7 @@ func (p *placed) text(what, summary, detail string) error {
 
 var (
 	yamlLine = regexp.MustCompile(`line (\d+)`)
-	prefix   = regexp.MustCompile(`^validating [^:]*: `)
+	prefix   = regexp.MustCompile(`^(?:validating|failed to parse) [^:]*: (?:yaml: )?`)
 	dotted   = regexp.MustCompile(`\b(?:services|networks|volumes|configs|secrets)(?:\.[A-Za-z0-9_-]+)+`)
 )
 
@@ -60,6 +60,8 @@ func (p *placed) of(err error) error {
 		return errors.Join(out...)
 	}
 	text := prefix.ReplaceAllString(err.Error(), "")
+	// What the JSON schema of compose says of a key that it does not have.
+	text = strings.ReplaceAll(text, " false schema", " is no setting of compose")
 	const summary = "Compose file not valid"
 	const advice = "See the compose specification, or try podman-compose config."
 	if m := yamlLine.FindStringSubmatch(text); m != nil && p.root == nil {

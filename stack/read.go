@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/sirupsen/logrus"
@@ -34,13 +34,16 @@ func Read(dir string, s lab.Stack) (lab.Stack, error) {
 	}
 	where := places(string(s.Compose), source)
 	var unset []string
-	project, err := load(file, s, &unset)
+	project, err := load(file, source, s, &unset)
 	if err != nil {
 		return s, where.of(err)
 	}
 	var problems []error
 	for _, name := range unset {
-		problems = append(problems, where.text("${"+name, "Variable not set",
+		if !bytes.Contains(source, []byte("${"+name+"}")) {
+			continue // it has a default
+		}
+		problems = append(problems, where.text("${"+name+"}", "Variable not set",
 			fmt.Sprintf("The compose file uses ${%s}, which the stack does not set. podman-compose would put an empty string there. Add %s to the stack's env.", name, name)))
 	}
 	if len(project.Services) == 0 {
@@ -59,27 +62,24 @@ func Read(dir string, s lab.Stack) (lab.Stack, error) {
 
 // load reads the compose file as podman-compose would see it in the machine: with the variables of the stack and
 // none of the host's.
-func load(file string, s lab.Stack, unset *[]string) (*types.Project, error) {
+func load(file string, source []byte, s lab.Stack, unset *[]string) (*types.Project, error) {
 	logrus.SetOutput(io.Discard) // compose-go warns through logrus' global logger; what matters here is an error
-	options, err := cli.NewProjectOptions([]string{file},
-		cli.WithWorkingDirectory(filepath.Dir(file)),
-		cli.WithName(s.Name),
-		cli.WithoutEnvironmentResolution,
-		cli.WithLoadOptions(func(o *loader.Options) {
-			o.SkipInclude, o.SkipExtends = true, true
-			o.Interpolate.LookupValue = func(key string) (string, bool) {
-				v, ok := s.Env[key]
-				if !ok && !slices.Contains(*unset, key) {
-					*unset = append(*unset, key)
-				}
-				return v, ok
-			}
-		}),
-	)
-	if err != nil {
-		return nil, err
+	details := types.ConfigDetails{
+		WorkingDir:  filepath.Dir(file),
+		ConfigFiles: []types.ConfigFile{{Filename: file, Content: source}},
+		Environment: types.Mapping(s.Env),
 	}
-	return options.LoadProject(context.Background())
+	return loader.LoadWithContext(context.Background(), details, func(o *loader.Options) {
+		o.SetProjectName(s.Name, true)
+		o.SkipInclude, o.SkipExtends, o.SkipResolveEnvironment = true, true, true
+		o.Interpolate.LookupValue = func(key string) (string, bool) {
+			v, ok := s.Env[key]
+			if !ok && !slices.Contains(*unset, key) {
+				*unset = append(*unset, key)
+			}
+			return v, ok
+		}
+	})
 }
 
 // startOrder is that of podman-compose: dependencies first, otherwise by name.

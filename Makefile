@@ -1,0 +1,49 @@
+# The two commands of a newcomer are demo and test; each does its own set-up.
+SHELL   := /bin/bash
+LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+export CGO_ENABLED := 0
+
+# What saigen's own driver needs of a Debian 12 host; saigen doctor checks the same and says what needs each.
+PACKAGES := podman runc conmon netavark aardvark-dns iptables iproute2 mmdebstrap uidmap ca-certificates
+# What the tests need besides: a C compiler for the race detector.
+TEST_PACKAGES := gcc libc6-dev
+
+.PHONY: demo build check test bench fmt help setup
+
+demo: setup build ## reproduce a real incident: install what is missing, build, run the first lab
+	bin/saigen run labs/stale-dns debian:bookworm trigger:port_taken
+
+build: ## make bin/saigen
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/saigen ./cmd/saigen
+
+check: ## lint, and the tests that start no machine
+	go run $(LINT) run ./...
+	go test ./...
+
+test: PACKAGES += $(TEST_PACKAGES)
+test: setup check ## every test: the races, the real machines, and every lab of this repository
+	CGO_ENABLED=1 go test -race ./lab ./labfile ./runner ./report ./stack ./labtest ./ledger
+	SAIGEN_REAL=1 go test -count=1 -p 1 -timeout 55m ./...
+
+bench: setup ## measure, as ratios in one run
+	SAIGEN_REAL=1 go test -run '^$$' -bench . -timeout 30m ./...
+
+fmt: build ## format Go and lab files
+	go run $(LINT) fmt ./...
+	bin/saigen fmt labs
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Installs only what is missing, and says so.
+setup:
+	@missing=; for p in $(PACKAGES); do \
+	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; \
+	done; \
+	if [ -z "$$missing" ]; then echo "setup: every Debian package that is needed is installed"; exit 0; fi; \
+	echo "setup: installing$$missing"; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null

@@ -1,0 +1,3 @@
+module stale-dns/app
+
+go 1.24

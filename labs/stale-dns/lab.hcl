@@ -1,0 +1,196 @@
+lab "stale-dns" {
+  title = "nginx is slow: container DNS answers with the addresses of containers that are gone"
+  story = "incident.md"
+}
+
+axis "debian" {
+  values = ["bookworm", "trixie"]
+}
+
+axis "trigger" {
+  values = ["port_taken", "session_killed", "session_killed_alone"]
+}
+
+expect {
+  debian  = "bookworm"
+  trigger = "port_taken"
+  verdict = "reproduced"
+}
+
+expect {
+  debian  = "bookworm"
+  trigger = "session_killed"
+  verdict = "reproduced"
+}
+
+# The diary's riddle in small: the same kill, but nobody is logged in, so /run/user/UID goes away with the manager
+# and podman starts from nothing.
+expect {
+  debian  = "bookworm"
+  trigger = "session_killed_alone"
+  verdict = "not_reproduced"
+}
+
+expect {
+  debian  = "trixie"
+  verdict = "not_reproduced"
+}
+
+image "host" {
+  debian = axis.debian
+  packages = [
+    "aardvark-dns",
+    "dbus-user-session",
+    "iptables",
+    "netavark",
+    "podman",
+    "podman-compose",
+    "slirp4netns",
+    "uidmap",
+  ]
+}
+
+image "nginx" {
+  debian   = "bookworm"
+  packages = ["nginx-light", "ssl-cert"]
+}
+
+image "app" {
+  go = "./app"
+}
+
+machine "server" {
+  image = image.host
+
+  account "alice" { session = "linger" }
+  account "bob" { session = "linger" }
+}
+
+stack "alice" {
+  machine = machine.server
+  account = "alice"
+  compose = "compose.yaml"
+  images  = [image.nginx, image.app]
+  env = {
+    APP_PORT   = "3000"
+    PROXY_PORT = "4430"
+  }
+}
+
+stack "bob" {
+  machine = machine.server
+  account = "bob"
+  compose = "compose.yaml"
+  images  = [image.nginx, image.app]
+  env = {
+    APP_PORT   = "3001"
+    PROXY_PORT = "4431"
+  }
+}
+
+ready "http" "alice_serves" {
+  stack      = stack.alice
+  url        = "https://localhost:4430/"
+  status     = 200
+  tls_verify = false
+  hint       = "nginx does not start when it cannot resolve app: podman logs proxy, as alice"
+}
+
+ready "http" "bob_serves" {
+  stack      = stack.bob
+  url        = "https://localhost:4431/"
+  status     = 200
+  tls_verify = false
+  hint       = "nginx does not start when it cannot resolve app: podman logs proxy, as bob"
+}
+
+fault "container_churn" "deploys_that_die" {
+  when         = axis.trigger == "port_taken"
+  stack        = stack.alice
+  service      = "app"
+  dies_of      = "port_taken"
+  rounds       = 3
+  then_restart = "proxy" # nginx resolves app when it starts
+}
+
+fault "session_kill" "user_manager_dies" {
+  when          = axis.trigger != "port_taken"
+  stack         = stack.alice
+  rounds        = 3
+  login_session = axis.trigger == "session_killed"
+  then_restart  = "proxy"
+}
+
+# dig app, in the proxy: the diary's ANSWER: 8 with a TTL of a day.
+symptom "dns_answers" "dead_addresses" {
+  stack     = stack.alice
+  from      = "proxy"
+  name      = "app"
+  over      = 2 # the container's name and the service's alias: two answers are right
+  dead_over = 0
+  ttl       = 86400
+}
+
+# connect() to an address that nobody has any more gives up after three ARP requests, one second apart.
+symptom "http_latency" "three_seconds_for_each_dead_address" {
+  stack      = stack.alice
+  url        = "https://localhost:4430/"
+  tls_verify = false
+
+  per_line {
+    service = "proxy"
+    match   = "connect\\(\\) failed \\(113: (No route to host|Host is unreachable)\\)"
+    time    = "2.9s to 3.5s"
+    done    = "\" 200 "
+  }
+}
+
+symptom "http_latency" "slow_pages" {
+  stack      = stack.alice
+  url        = "https://localhost:4430/"
+  tls_verify = false
+  p95        = "over 3s"
+}
+
+symptom "log" "no_route" {
+  stack   = stack.alice
+  service = "proxy"
+  match   = "connect\\(\\) failed \\(113: (No route to host|Host is unreachable)\\)"
+}
+
+# The colleague on the same machine, who never had the problem.
+invariant "http" "bob_is_served" {
+  stack      = stack.bob
+  url        = "https://localhost:4431/"
+  tls_verify = false
+  status     = 200
+  time       = "under 2s"
+}
+
+remedy "start_again" {
+  machine = machine.server
+  account = "alice"
+  run     = "remedies/start_again.sh"
+  cures   = false
+}
+
+remedy "recreate_network" {
+  machine = machine.server
+  account = "alice"
+  run     = "remedies/recreate_network.sh"
+  cures   = false
+}
+
+remedy "delete_the_file_alive" {
+  machine = machine.server
+  account = "alice"
+  run     = "remedies/delete_the_file_alive.sh"
+  cures   = false
+}
+
+remedy "forget_the_network" {
+  machine = machine.server
+  account = "alice"
+  run     = "remedies/forget_the_network.sh"
+  soak    = "20s"
+}

@@ -1,0 +1,127 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+var declared = lab.Stack{
+	Name: "web", Account: "alice", Compose: "compose.yaml",
+	Images: []lab.ImageRef{"image.nginx", "image.app"},
+	Env:    map[string]string{"PORT": "4430"},
+}
+
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestRead(t *testing.T) {
+	dir := write(t, map[string]string{
+		"compose.yaml": `
+services:
+  proxy:
+    image: localhost/nginx:latest
+    container_name: proxy
+    depends_on: [app]
+    ports: ["${PORT}:4430"]
+    volumes: ["./conf:/etc/nginx:ro", "data:/var/lib/x"]
+  app:
+    image: localhost/app
+    ports: ["3000:3000", "127.0.0.1:3001:3001"]
+volumes:
+  data: {}
+`,
+		"conf/nginx.conf":    "x",
+		"conf/site/one.conf": "y",
+	})
+	s, err := Read(dir, declared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(s.Services)
+	want := "[{app web_app_1 localhost/app [default] [3000 3001]} {proxy proxy localhost/nginx:latest [default] [4430]}]"
+	if got != want {
+		t.Errorf("services\n got %s\nwant %s", got, want)
+	}
+	if got, want := fmt.Sprint(s.Files), "[conf/nginx.conf conf/site/one.conf]"; got != want {
+		t.Errorf("files: got %s, want %s", got, want)
+	}
+}
+
+func TestReadMistakes(t *testing.T) {
+	for _, c := range []struct {
+		name, compose string
+		want          []string // line:column: text that must be there
+	}{
+		{"no YAML", "services:\n  app: [", []string{"3:1: Compose file not valid: Line 3: did not find"}},
+		{"unknown key", "services:\n  app:\n    image: localhost/app\n    prots: []\n", []string{"4:5: Compose file not valid: Services.app.prots is no setting of compose."}},
+		{"no services", "services: {}\n", []string{"1:1: No services"}},
+		{"image not in the lab", "services:\n  app:\n    image: docker.io/nginx\n", []string{"3:5: Image not in the lab: Service \"app\" uses image \"docker.io/nginx\""}},
+		{"build", "services:\n  app:\n    build: .\n", []string{"3:5: Image built from a compose file"}},
+		{"variable not set", "services:\n  app:\n    image: localhost/app\n    ports: [\"${PROT}:3000\"]\n", []string{"4:14: Variable not set: The compose file uses ${PROT}"}},
+		{"path outside", "services:\n  app:\n    image: localhost/app\n    volumes: [\"/etc/passwd:/x\"]\n", []string{"4:5: Path outside the lab"}},
+		{"path above", "services:\n  app:\n    image: localhost/app\n    volumes: [\"../x:/x\"]\n", []string{"4:5: Path outside the lab"}},
+		{"mounted file missing", "services:\n  app:\n    image: localhost/app\n    volumes: [\"./x:/x\"]\n", []string{"4:5: Cannot read a mounted file"}},
+		{"two at once", "services:\n  app:\n    image: a\n  proxy:\n    image: b\n", []string{"3:5: Image not in the lab", "5:5: Image not in the lab"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Read(write(t, map[string]string{"compose.yaml": c.compose}), declared)
+			got := describe(err)
+			if len(got) != len(c.want) {
+				t.Fatalf("got %d mistakes, want %d:\n%s", len(got), len(c.want), strings.Join(got, "\n"))
+			}
+			for i := range got {
+				if !strings.HasPrefix(got[i], c.want[i]) {
+					t.Errorf("got  %s\nwant %s…", got[i], c.want[i])
+				}
+			}
+		})
+	}
+}
+
+// A symbolic link must not lead out of the lab's folder.
+func TestReadLinkOutside(t *testing.T) {
+	dir := write(t, map[string]string{"compose.yaml": "services:\n  app:\n    image: localhost/app\n    volumes: [\"./x:/x\"]\n"})
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "x")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Read(dir, declared)
+	if err == nil {
+		t.Errorf("the link was taken: %v", s.Files)
+	}
+}
+
+// describe lists the mistakes in an error, each with its place.
+func describe(err error) []string {
+	var p *lab.PlaceError
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case interface{ Unwrap() []error }:
+		var out []string
+		for _, one := range e.Unwrap() {
+			out = append(out, describe(one)...)
+		}
+		return out
+	}
+	if errors.As(err, &p) {
+		return []string{fmt.Sprintf("%d:%d: %s", p.Pos.Line, p.Pos.Column, p)}
+	}
+	return []string{err.Error()}
+}
