@@ -1,0 +1,29 @@
+package assertions
+
+import (
+	"embed"
+	"io/fs"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// Kinds is the table of all assertions, each with its defaults.
+func Kinds() []lab.Kind[lab.Observer] {
+	return []lab.Kind[lab.Observer]{
+		{Name: "command", New: func() lab.Observer { return &Command{Timeout: "30s"} }},
+		{Name: "container", New: func() lab.Observer { return &Container{State: StateRunning} }},
+		{Name: "dns_answers", New: func() lab.Observer { return &DNSAnswers{} }},
+		{Name: "http", New: func() lab.Observer { return &HTTP{TLSVerify: true, Timeout: "10s"} }},
+		{Name: "http_latency", New: func() lab.Observer {
+			return &HTTPLatency{MinSamples: 5, TLSVerify: true, Timeout: "60s"}
+		}},
+		{Name: "log", New: func() lab.Observer { return &Log{Count: "at least 1"} }},
+		{Name: "process", New: func() lab.Observer { return &Process{Count: "at least 1"} }},
+	}
+}
+
+//go:embed *.go
+var sources embed.FS
+
+// Sources returns this package's own Go files: the comments in them are the manual of the kinds.
+func Sources() fs.FS { return sources }
