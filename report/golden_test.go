@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func TestPrinters(t *testing.T) {
 	events, one := staleDNS()
 	labs := []LabLine{
 		{Name: "stale-dns", Title: "nginx is slow: container DNS answers with the addresses of containers that are gone",
-			Variants: []LabVariant{{variant, lab.Reproduced}}},
+			Variants: []LabVariant{{variant(), lab.Reproduced}}},
 		{Name: "half-done", Problem: "cannot read lab.hcl:\n3 mistakes"},
 	}
 	runs := []RunLine{
@@ -113,13 +114,61 @@ func TestSummaryFits(t *testing.T) {
 	}
 }
 
+const hostile = "\x1b[31mhostile\x1b]0;x\x07\u009b1m\x00\u202e"
+
+func forbidden(r rune) bool {
+	return r != '\n' && r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u202e'
+}
+
+// taint sets every string that can be reached from v.
+func taint(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		if v.CanSet() {
+			v.SetString(hostile)
+		}
+	case reflect.Pointer:
+		if v.Type() != reflect.TypeFor[*time.Location]() {
+			taint(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				taint(v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			taint(v.Index(i))
+		}
+	}
+}
+
 // What machines say never reaches a reader's terminal as a sequence.
 func TestNoSequencesGetThrough(t *testing.T) {
 	var w bytes.Buffer
 	play(NewPlain(&w, Style{Width: 80, Level: Verbose}), troubled())
-	for _, r := range w.String() {
-		if r != '\n' && r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u202e' {
-			t.Errorf("%q is in the output", r)
+	if strings.ContainsFunc(w.String(), forbidden) {
+		t.Errorf("%q", w.String())
+	}
+	_, s := staleDNS()
+	s.Leaks, s.Lab = []string{"x"}, "x"
+	check := Check{Requirement: lab.Requirement{Name: "x", Needed: "x", Fix: "x"}, Err: errors.New(hostile)}
+	line, one := RunLine{Run: "x", Lab: "x", State: "x"}, LabLine{Name: "x", Title: "x", Variants: []LabVariant{{variant(), "x"}}}
+	for _, v := range []any{s, &s.Outcomes, &check.Requirement, &line, &one} {
+		taint(reflect.ValueOf(v))
+	}
+	for name, print := range map[string]func(w *bytes.Buffer, st Style){
+		"summary": func(w *bytes.Buffer, st Style) { Summary(w, st, s) },
+		"show":    func(w *bytes.Buffer, st Style) { Show(w, st, s) },
+		"runs":    func(w *bytes.Buffer, st Style) { Runs(w, st, []RunLine{line}) },
+		"list":    func(w *bytes.Buffer, st Style) { Labs(w, st, []LabLine{one}) },
+		"doctor":  func(w *bytes.Buffer, st Style) { Doctor(w, st, []Check{check}) },
+	} {
+		var w bytes.Buffer
+		print(&w, Style{Level: Verbose})
+		if !strings.Contains(w.String(), "hostile") || strings.ContainsFunc(w.String(), forbidden) {
+			t.Errorf("%s prints %q", name, w.String())
 		}
 	}
 	for in, want := range map[string]string{

@@ -20,7 +20,7 @@ func JUnit(w io.Writer, s *runner.Summary) error {
 	all := suites{}
 	all.Name, all.Time = "saigen", seconds(s.Took)
 	var one suite
-	one.Name, one.Time = xmlText(s.Lab), seconds(s.Took)
+	one.Name, one.Time = clean(s.Lab), seconds(s.Took)
 	one.AddProperty("run", xmlText(string(s.Run)))
 	one.AddProperty("lab", xmlText(s.Lab))
 	for _, v := range s.Variants {
@@ -67,7 +67,7 @@ type (
 		Cases []testcase `xml:"testcase"`
 	}
 	testcase struct {
-		Properties []junit.Property `xml:"properties>property"`
+		Properties []junit.Property `xml:"properties>property,omitempty"`
 		junit.Testcase
 	}
 )
@@ -79,8 +79,8 @@ func (s *suite) add(c testcase) {
 
 func testcaseOf(o *runner.Outcome, repeated bool) testcase {
 	c := testcase{Testcase: junit.Testcase{
-		Name:      xmlText(variantName(o.Variant)),
-		Classname: xmlText(o.Lab),
+		Name:      variantName(o.Variant),
+		Classname: clean(o.Lab),
 		Time:      seconds(o.Took),
 		SystemOut: &junit.Output{Data: xmlText(keyFacts(o))},
 	}}

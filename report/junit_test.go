@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
-	"slices"
 	"strings"
 	"testing"
 
@@ -62,7 +61,7 @@ func TestJUnitTakesAnyBytes(t *testing.T) {
 	every.WriteString("]]>\uffff\U0010ffff\ud7ff<&'\"\x1b[31m")
 	bad := every.String()
 	s.Outcomes[0].Because, s.Outcomes[0].Folder, s.Outcomes[0].Tail = bad, bad, bad
-	s.Outcomes[0].Variant = slices.Clone(variant)
+	s.Outcomes[0].Variant = variant()
 	s.Outcomes[0].Variant[0].Value = bad
 	s.Variants[0].Variant = s.Outcomes[0].Variant
 	s.Lab, s.Run, s.Leaks = bad, "\x00]]>", []string{bad}

@@ -89,7 +89,7 @@ func Labs(w io.Writer, st Style, labs []LabLine) {
 			continue
 		}
 		for _, v := range l.Variants {
-			t.below("  " + variantName(v.Variant) + "  " + string(v.Expect))
+			t.below("  " + variantName(v.Variant) + "  " + clean(string(v.Expect)))
 		}
 	}
 	t.print(w)

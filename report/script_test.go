@@ -18,10 +18,11 @@ const (
 	deadDNS  = "8 answers, 4 addresses, 3 dead, TTL 86400, 172 bytes"
 )
 
-var (
-	began   = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
-	variant = lab.Variant{{Axis: "debian", Value: "bookworm"}, {Axis: "trigger", Value: "port_taken"}}
-)
+var began = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+
+func variant() lab.Variant {
+	return lab.Variant{{Axis: "debian", Value: "bookworm"}, {Axis: "trigger", Value: "port_taken"}}
+}
 
 // script collects events while its clock goes on.
 type script struct {
@@ -40,7 +41,7 @@ func (s *script) tell(e runner.Event) {
 		e.Phase = s.phase.Name()
 	}
 	if e.Type != runner.RunStarted && e.Type != runner.Prepared && e.Type != runner.RunEnded {
-		e.Variant, e.Trial = variant.String(), 1
+		e.Variant, e.Trial = variant().String(), 1
 	}
 	s.events = append(s.events, e)
 }
@@ -142,7 +143,7 @@ func staleDNS() (events []runner.Event, sum *runner.Summary) {
 	s.arm = ""
 
 	o := &runner.Outcome{
-		Lab: "stale-dns", Variant: variant, Trial: 1, Verdict: lab.Reproduced, Expect: lab.Reproduced,
+		Lab: "stale-dns", Variant: variant(), Trial: 1, Verdict: lab.Reproduced, Expect: lab.Reproduced,
 		Because: "all 3 symptoms were absent without the fault and present with it, and gone after forget_the_network; " +
 			"recreate_app, network_rm_alone, delete_file_and_hup did not cure, as declared",
 		Symptoms: []runner.SymptomResult{
@@ -180,7 +181,7 @@ func troubled() []runner.Event {
 		Hint: "the machine's console says why it went down",
 		Tail: "[  12.1] Out of memory: Killed process 812 (podman)\n\x1b[2J\x1b[1;1H\u202e[  12.2] systemd[1]: \xff\xfe freezing\n\n"})
 	s.arm, s.phase = "", runner.Phase{}
-	o := &runner.Outcome{Lab: "stale-dns", Variant: variant, Trial: 1, Verdict: lab.Inconclusive, Expect: lab.Reproduced,
+	o := &runner.Outcome{Lab: "stale-dns", Variant: variant(), Trial: 1, Verdict: lab.Inconclusive, Expect: lab.Reproduced,
 		Because: "cannot reach the agent: connection reset", Hint: "the machine's console says why it went down",
 		Tail: "\x1b[2J]]> <b>\x00\xff\uffff", Started: began, Took: s.at.Sub(began), Folder: "/var/lib/state/saigen/runs/x/1"}
 	s.tell(runner.Event{Type: runner.TrialEnded, Outcome: o})

@@ -86,7 +86,7 @@ func (p printer) variant(v runner.VariantResult, outcomes []*runner.Outcome, lon
 	switch {
 	case v.AsExpected.K < v.AsExpected.N:
 		sign, c = g.bad, red
-	case v.Inconclusive > 0:
+	case v.Inconclusive > 0 || v.AsExpected.N == 0:
 		sign, c = g.blind, yellow
 	}
 	name := p.st.cut(variantName(v.Variant), longest)
@@ -178,9 +178,9 @@ func conclusion(s *runner.Summary) string {
 // gotExpected is a verdict beside the one that the lab expects.
 func gotExpected(got, expect lab.Verdict) string {
 	if got == expect {
-		return string(got) + ", as expected"
+		return clean(string(got)) + ", as expected"
 	}
-	return fmt.Sprintf("%s, expected %s", got, expect)
+	return clean(fmt.Sprintf("%s, expected %s", got, expect))
 }
 
 // gotOf is what a variant got, over its trials.
@@ -201,7 +201,7 @@ func gotOf(v runner.VariantResult, outcomes []*runner.Outcome) string {
 		}
 	}
 	if wrong {
-		got = append(got, "expected "+string(v.Expect))
+		got = append(got, "expected "+clean(string(v.Expect)))
 	}
 	return strings.Join(got, ", ")
 }

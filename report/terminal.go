@@ -15,17 +15,20 @@ import (
 // way, its step, and what each assertion saw last. It redraws at most ten times a second, and only what changed. With
 // Verbose the steps stay as lines of their own. It has no quiet form: that is Plain.
 type Terminal struct {
-	mu      sync.Mutex
-	st      Style
-	size    func() (cols, rows int)
-	now     func() time.Time
+	st   Style
+	size func() (cols, rows int)
+	now  func() time.Time
+
+	drawing sync.Mutex // held while writing, which may take as long as a user holds the terminal's output; taken before mu
 	screen  screen
+
+	mu      sync.Mutex
 	view    view
 	pending []string // lines to print for good with the next frame
 	partial []byte   // of what was handed to Write
 	closed  bool
-	stop    chan struct{}
-	stopped chan struct{}
+
+	stop, stopped chan struct{}
 }
 
 // NewTerminal returns a sink that draws on w, a terminal. size is asked before each frame, so that a resized window is
@@ -53,7 +56,7 @@ func newTerminal(w io.Writer, st Style, size func() (cols, rows int), now func()
 	return &Terminal{st: st, size: size, now: now, screen: screen{w: w}}
 }
 
-// Event takes the event into the view; it never waits for the terminal but at the end of a trial.
+// Event takes the event into the view, for the next frame. It never waits for the terminal.
 func (t *Terminal) Event(e runner.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -62,16 +65,10 @@ func (t *Terminal) Event(e runner.Event) {
 	}
 	st := t.style()
 	t.pending = append(t.pending, t.view.event(st, e)...)
-	switch e.Type {
-	case runner.RunEnded:
-		if e.Summary != nil {
-			var b strings.Builder
-			Summary(&b, st, e.Summary)
-			t.pending = append(append(t.pending, ""), strings.Split(strings.TrimRight(b.String(), "\n"), "\n")...)
-		}
-		t.draw()
-	case runner.Failed, runner.TrialEnded, runner.Leaked:
-		t.draw()
+	if e.Type == runner.RunEnded && e.Summary != nil {
+		var b strings.Builder
+		Summary(&b, st, e.Summary)
+		t.pending = append(append(t.pending, ""), strings.Split(strings.TrimRight(b.String(), "\n"), "\n")...)
 	}
 }
 
@@ -98,6 +95,9 @@ func (t *Terminal) Close() {
 	t.mu.Lock()
 	wasClosed := t.closed
 	t.closed = true
+	if len(t.partial) > 0 && !wasClosed {
+		t.pending = append(t.pending, t.style().fit(clean(string(t.partial))))
+	}
 	t.mu.Unlock()
 	if wasClosed {
 		return
@@ -106,21 +106,10 @@ func (t *Terminal) Close() {
 		close(t.stop)
 		<-t.stopped
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.partial) > 0 {
-		t.pending = append(t.pending, t.style().fit(clean(string(t.partial))))
-	}
-	t.draw()
+	t.frame()
+	t.drawing.Lock()
+	defer t.drawing.Unlock()
 	t.screen.close()
-}
-
-func (t *Terminal) frame() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.closed {
-		t.draw()
-	}
 }
 
 // style is the given style at the terminal's size now.
@@ -132,14 +121,20 @@ func (t *Terminal) style() Style {
 	return st
 }
 
-func (t *Terminal) draw() {
+// frame draws what is to be seen now.
+func (t *Terminal) frame() {
+	t.drawing.Lock()
+	defer t.drawing.Unlock()
+	t.mu.Lock()
 	st := t.style()
 	cols := st.Width
 	st.Width = max(cols-1, 1) // a terminal that was written to its last column is in a state of its own
-	lines := t.view.lines(st, t.now())
-	if most := max(st.Height-2, 1); len(lines) > most {
-		lines = append(lines[:most-1:most-1], st.paint(dim, st.fit("  "+st.glyphs().dots+" and "+counted(len(lines)-most+1, "more line"))))
-	}
-	t.screen.draw(t.pending, lines, cols)
+	lines, above := t.view.lines(st, t.now()), t.pending
 	t.pending = nil
+	t.mu.Unlock()
+	if most := max(st.Height-2, 1); len(lines) > most {
+		more := st.fit("  " + st.glyphs().dots + " and " + counted(len(lines)-most+1, "more line"))
+		lines = append(lines[:most-1:most-1], st.paint(dim, more))
+	}
+	t.screen.draw(above, lines, cols)
 }

@@ -128,6 +128,50 @@ func TestTerminalTooLow(t *testing.T) {
 	term.Close()
 }
 
+// No size is too small to survive, and the cursor comes back.
+func TestTerminalOfAnySize(t *testing.T) {
+	events, _ := staleDNS()
+	for cols := 1; cols < 100; cols += 3 {
+		for rows := 1; rows < 20; rows += 4 {
+			v := newVT(t, cols, rows)
+			clock := began
+			term := newTerminal(v, Style{Color: true, Level: Verbose}, v.size, func() time.Time { return clock })
+			for _, e := range append(events[:len(events):len(events)], troubled()...) {
+				clock = e.At
+				term.Event(e)
+				term.frame()
+			}
+			term.Close()
+			if v.hidden {
+				t.Errorf("%d×%d: the cursor stays hidden", cols, rows)
+			}
+		}
+	}
+}
+
+// blocked is a terminal whose output the user has stopped.
+type blocked struct{ resume chan struct{} }
+
+func (b blocked) Write(p []byte) (int, error) {
+	<-b.resume
+	return len(p), nil
+}
+
+// A terminal that takes no output must not stop the run.
+func TestTerminalDoesNotHoldTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := blocked{make(chan struct{})}
+		term := NewTerminal(w, Style{}, func() (int, int) { return 80, 24 })
+		term.Event(runner.Event{Type: runner.TrialStarted, At: time.Now()})
+		time.Sleep(time.Second) // synctest's clock: the first frame is stuck now
+		synctest.Wait()
+		events, _ := staleDNS()
+		play(term, events) // a deadlock fails the test
+		close(w.resume)
+		term.Close()
+	})
+}
+
 // Without a change nothing is written; with changes there are at most ten frames a second.
 func TestTerminalRedrawsSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -136,16 +180,19 @@ func TestTerminalRedrawsSeldom(t *testing.T) {
 		now := time.Now()
 		term.Event(runner.Event{Type: runner.TrialStarted, At: now})
 		term.Event(runner.Event{Type: runner.PhaseStarted, At: now, Arm: runner.Fault, Phase: "fault"})
+		synctest.Wait()
 		before := v.writes
 		for i := range 5000 {
 			term.Event(runner.Event{Type: runner.Observed, At: now, Subject: dnsDead, Observation: &lab.Observation{Summary: time.Duration(i).String()}})
 			time.Sleep(time.Millisecond) // synctest's clock: no time passes
 		}
+		synctest.Wait()
 		if n := v.writes - before; n < 45 || n > 51 {
 			t.Errorf("%d frames in 5 s", n)
 		}
 		before = v.writes
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		if n := v.writes - before; n > 6 { // the elapsed seconds
 			t.Errorf("%d frames in 5 s without events", n)
 		}
