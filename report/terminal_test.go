@@ -181,19 +181,19 @@ func TestTerminalRedrawsSeldom(t *testing.T) {
 		term.Event(runner.Event{Type: runner.TrialStarted, At: now})
 		term.Event(runner.Event{Type: runner.PhaseStarted, At: now, Arm: runner.Fault, Phase: "fault"})
 		synctest.Wait()
-		before := v.writes
+		before := v.writes.Load()
 		for i := range 5000 {
 			term.Event(runner.Event{Type: runner.Observed, At: now, Subject: dnsDead, Observation: &lab.Observation{Summary: time.Duration(i).String()}})
 			time.Sleep(time.Millisecond) // synctest's clock: no time passes
 		}
 		synctest.Wait()
-		if n := v.writes - before; n < 45 || n > 51 {
+		if n := v.writes.Load() - before; n < 45 || n > 51 {
 			t.Errorf("%d frames in 5 s", n)
 		}
-		before = v.writes
+		before = v.writes.Load()
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if n := v.writes - before; n > 6 { // the elapsed seconds
+		if n := v.writes.Load() - before; n > 6 { // the elapsed seconds
 			t.Errorf("%d frames in 5 s without events", n)
 		}
 		_, _ = term.Write([]byte("a line of the log\nand half"))

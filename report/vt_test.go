@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"unicode/utf8"
 )
@@ -17,7 +18,7 @@ type vt struct {
 	scrolled   []string
 	row, col   int
 	hidden     bool
-	writes     int
+	writes     atomic.Int32
 	folded     int // lines that went over the last column
 }
 
@@ -32,7 +33,7 @@ func newVT(t *testing.T, cols, rows int) *vt {
 func (v *vt) size() (cols, rows int) { return v.cols, v.rows }
 
 func (v *vt) Write(p []byte) (int, error) {
-	v.writes++
+	v.writes.Add(1)
 	for s := string(p); s != ""; {
 		r, n := utf8.DecodeRuneInString(s)
 		switch {
