@@ -78,7 +78,7 @@ func (r *reader) parse(src []byte, name, base string, included bool) []*block {
 		return nil
 	}
 	body := file.Body.(*hclsyntax.Body)
-	r.add(loops(body)...)
+	r.add(forbidden(body)...)
 	content, diags := body.Content(rootSchema())
 	r.add(diags...)
 	if content == nil {
@@ -117,18 +117,6 @@ func rootSchema() *hcl.BodySchema {
 		{Type: "invariant", LabelNames: kind},
 		{Type: "remedy", LabelNames: name},
 	}}
-}
-
-// loops finds for expressions. They are left out of the language: a lab lists what it has, and reading one costs no
-// more than its length.
-func loops(body *hclsyntax.Body) hcl.Diagnostics {
-	return hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
-		if _, ok := n.(*hclsyntax.ForExpr); !ok {
-			return nil
-		}
-		return hcl.Diagnostics{problem(hcl.DiagError, n.Range(), "Loops are not allowed",
-			"A lab file has no for expressions: it lists what it has, so that a reader sees it. Write the values out.")}
-	})
 }
 
 type includeBlock struct {
