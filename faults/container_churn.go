@@ -1,0 +1,246 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// The ways in which a start of container_churn dies.
+const (
+	PortTaken    = "port_taken"
+	PodmanKilled = "podman_killed"
+)
+
+// ContainerChurn redeploys one service of a stack several times, and each of these starts dies. In each round the account
+// creates the container (podman-compose up --no-start), starts it (podman start), and removes it when that failed. In
+// the end the cause is taken away, the stack is brought up as usual (podman-compose up -d), and it works.
+//
+// Each round is exactly one start. A plain podman-compose up -d of 1.0.3 would be two: it tries again with podman start.
+//
+// In force: every start died of what it should die of, by podman's exit code and its message. Healing frees the port,
+// and repairs nothing.
+type ContainerChurn struct {
+	// The stack that is redeployed.
+	Stack lab.StackRef `hcl:"stack" json:"stack"`
+	// The service that is redeployed.
+	Service lab.ServiceName `hcl:"service" json:"service"`
+	// What the starts die of: "port_taken" (another process listens on a port that the service publishes) or
+	// "podman_killed" (podman gets SIGKILL while it starts the container).
+	DiesOf string `hcl:"dies_of" json:"dies_of"`
+	// How many starts die. Default: 3.
+	Rounds int `hcl:"rounds,optional" json:"rounds,omitempty"`
+	// With port_taken: the port that is taken, on the machine. Default: the first port that the service publishes.
+	Port *int `hcl:"port,optional" json:"port,omitempty"`
+	// With podman_killed: how long after its start podman is killed. Default: "100ms".
+	At lab.Duration `hcl:"at,optional" json:"at,omitempty"`
+	// A service that is restarted at the very end, such as the proxy in front. Default: none.
+	ThenRestart lab.ServiceName `hcl:"then_restart,optional" json:"then_restart,omitempty"`
+}
+
+// Check implements lab.Checker.
+func (f *ContainerChurn) Check() []lab.Problem {
+	out := checkRounds(f.Rounds)
+	switch f.DiesOf {
+	case PortTaken:
+		if f.Port != nil && (*f.Port < 1 || *f.Port > 65535) {
+			out = append(out, lab.Problem{Attr: "port", Summary: "no such port",
+				Detail: fmt.Sprintf("%d is not a TCP port. Write 1 to 65535, or leave it out for the first port that the service publishes.", *f.Port)})
+		}
+	case PodmanKilled:
+		if f.Port != nil {
+			out = append(out, lab.Problem{Attr: "port", Summary: "setting without effect",
+				Detail: "The port matters only with dies_of = \"port_taken\". Remove it."})
+		}
+		if f.At.Check() == nil && f.At.Value() <= 0 {
+			out = append(out, lab.Problem{Attr: "at", Summary: "killed before it starts",
+				Detail: "A time of 0 leaves podman no time to begin. Write when it is killed, such as \"100ms\" after its start."})
+		}
+	default:
+		out = append(out, lab.Problem{Attr: "dies_of", Summary: "no such death",
+			Detail: fmt.Sprintf("%q is not something that a start can die of. Write \"port_taken\" or \"podman_killed\".", f.DiesOf)})
+	}
+	return out
+}
+
+// churnEvidence is what Inject leaves in the machine.
+type churnEvidence struct {
+	DiesOf string  `json:"dies_of"`
+	Starts []death `json:"starts"`
+}
+
+// death is how one start ended.
+type death struct {
+	Code int    `json:"code"` // podman's exit code
+	Text string `json:"text"` // the line of podman's output that says why
+	Died bool   `json:"died"` // of what it should
+}
+
+func (f *ContainerChurn) evidence() string {
+	return "container_churn-" + f.Stack.Name() + "-" + string(f.Service)
+}
+
+// Inject implements lab.Breaker.
+func (f *ContainerChurn) Inject(ctx context.Context, env lab.Env) error {
+	stack, m, err := place(env, f.Stack)
+	if err != nil {
+		return err
+	}
+	service, ok := stack.Service(string(f.Service))
+	if !ok {
+		return fmt.Errorf("cannot redeploy service %q: %s has none of that name", f.Service, f.Stack)
+	}
+	done := churnEvidence{DiesOf: f.DiesOf}
+	if err := keep(ctx, m, f.evidence(), done); err != nil {
+		return err
+	}
+	env.Say("%s takes %s down to deploy it again", stack.Account, service.Container)
+	if err := remove(ctx, m, stack.Account, service.Container); err != nil {
+		return err
+	}
+	port := 0
+	if f.DiesOf == PortTaken {
+		if port, err = f.port(service); err != nil {
+			return err
+		}
+		env.Say("another process takes port %d", port)
+		if err := takePort(ctx, m, port); err != nil {
+			return err
+		}
+	}
+	for round := range f.Rounds {
+		d, err := f.start(ctx, env, m, stack, service)
+		if err != nil {
+			return err
+		}
+		env.Say("start %d of %d of %s: code %d, %s", round+1, f.Rounds, service.Container, d.Code, d.Text)
+		done.Starts = append(done.Starts, d)
+		if err := keep(ctx, m, f.evidence(), done); err != nil {
+			return err
+		}
+	}
+	if f.DiesOf == PortTaken {
+		env.Say("port %d is free again", port)
+		if err := freePort(ctx, m, port); err != nil {
+			return err
+		}
+	}
+	env.Say("%s brings the stack up, and it starts", stack.Account)
+	// Its exit code is that of the last podman command, which may be about a container that runs already.
+	if _, err := env.Compose(ctx, f.Stack, "up", "-d"); err != nil {
+		return err
+	}
+	if err := awaitRunning(ctx, m, stack.Account, service.Container); err != nil {
+		return err
+	}
+	return restart(ctx, env, f.Stack, f.ThenRestart)
+}
+
+// start is one round: create, start, and remove what did not come up.
+func (f *ContainerChurn) start(ctx context.Context, env lab.Env, m lab.Running, stack lab.Stack, service lab.Service) (death, error) {
+	if _, err := env.Compose(ctx, f.Stack, "up", "--no-start", service.Name); err != nil {
+		return death{}, err
+	}
+	argv := []string{"podman", "start", service.Container}
+	if f.DiesOf == PodmanKilled {
+		seconds := strconv.FormatFloat(f.At.Value().Seconds(), 'f', -1, 64)
+		argv = append([]string{"timeout", "--signal=KILL", seconds}, argv...)
+	}
+	r, err := try(ctx, m, stack.Account, argv...)
+	if err != nil {
+		return death{}, err
+	}
+	if err := remove(ctx, m, stack.Account, service.Container); err != nil {
+		return death{}, err
+	}
+	return f.judge(r), nil
+}
+
+const (
+	inUse      = "address already in use"
+	codeKilled = 128 + 9
+)
+
+func (f *ContainerChurn) judge(r lab.Result) death {
+	d := death{Code: r.Code}
+	if f.DiesOf == PodmanKilled {
+		d.Died, d.Text = r.Code == codeKilled, "podman was not killed: it had ended before"
+		if d.Died {
+			d.Text = fmt.Sprintf("podman killed after %s", f.At)
+		}
+		return d
+	}
+	d.Text = firstLine(r.Stderr, inUse)
+	d.Died = r.Code != 0 && d.Text != ""
+	if !d.Died {
+		d.Text = "the port was not the reason; " + firstLine(r.Stderr, "")
+	}
+	return d
+}
+
+// Verify implements lab.Breaker.
+func (f *ContainerChurn) Verify(ctx context.Context, env lab.Env) error {
+	_, m, err := place(env, f.Stack)
+	if err != nil {
+		return err
+	}
+	var e churnEvidence
+	if err := kept(ctx, m, f.evidence(), &e); err != nil {
+		return err
+	}
+	if e.DiesOf != f.DiesOf || len(e.Starts) != f.Rounds {
+		return fmt.Errorf("cannot confirm container_churn: %d of %d starts were made", len(e.Starts), f.Rounds)
+	}
+	var problems []error
+	for i, d := range e.Starts {
+		if !d.Died {
+			problems = append(problems, fmt.Errorf("cannot confirm container_churn: start %d ended with code %d: %s", i+1, d.Code, d.Text))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Heal implements lab.Breaker.
+func (f *ContainerChurn) Heal(ctx context.Context, env lab.Env) error {
+	if f.DiesOf != PortTaken {
+		return nil // podman was killed; nothing of the fault is left
+	}
+	stack, m, err := place(env, f.Stack)
+	if err != nil {
+		return err
+	}
+	service, _ := stack.Service(string(f.Service))
+	port, err := f.port(service)
+	if err != nil {
+		return nil // Inject knew no port either, and took none
+	}
+	return stopUnit(ctx, m, portUnit(port))
+}
+
+func (f *ContainerChurn) port(s lab.Service) (int, error) {
+	if f.Port != nil {
+		return *f.Port, nil
+	}
+	if len(s.Ports) == 0 {
+		return 0, fmt.Errorf("cannot take a port of service %q: it publishes none; set port", f.Service)
+	}
+	return s.Ports[0], nil
+}
+
+// remove takes a container away as people do. One that is not there is fine.
+func remove(ctx context.Context, m lab.Running, account string, containers ...string) error {
+	_, err := do(ctx, m, account, append([]string{"podman", "rm", "-f", "-i", "-t", "1"}, containers...)...)
+	return err
+}
+
+// awaitRunning waits until podman says that a container runs.
+func awaitRunning(ctx context.Context, m lab.Running, account, container string) error {
+	return await(ctx, 30*time.Second, "container "+container+" must run", func() (bool, error) {
+		r, err := try(ctx, m, account, "podman", "inspect", "-f", "{{.State.Running}}", container)
+		return firstLine(r.Stdout, "true") != "", err
+	})
+}

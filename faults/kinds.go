@@ -1,0 +1,23 @@
+package faults
+
+import (
+	"embed"
+	"io/fs"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// Kinds is the table of all faults, each with its defaults.
+func Kinds() []lab.Kind[lab.Breaker] {
+	return []lab.Kind[lab.Breaker]{
+		{Name: "command", New: func() lab.Breaker { return &Command{} }},
+		{Name: "container_churn", New: func() lab.Breaker { return &ContainerChurn{Rounds: 3, At: "100ms"} }},
+		{Name: "session_kill", New: func() lab.Breaker { return &SessionKill{Rounds: 3} }},
+	}
+}
+
+//go:embed *.go
+var sources embed.FS
+
+// Sources returns this package's own Go files: the comments in them are the manual of the kinds.
+func Sources() fs.FS { return sources }
