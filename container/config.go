@@ -37,7 +37,7 @@ func renderContainersConf(c engineConfig) string {
 			c.Limits.Files, c.Limits.Files, c.Limits.Processes, c.Limits.Processes)
 	}
 	b.WriteString("pids_limit = 0\n") // a machine limits itself
-	b.WriteString("cgroupns = \"private\"\n")
+	b.WriteString("cgroupns = \"private\"\nbase_hosts_file = \"none\"\n")
 	b.WriteString("\n[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nruntime = \"runc\"\n")
 	fmt.Fprintf(&b, "tmp_dir = %q\n", c.tmp())
 	fmt.Fprintf(&b, "\n[network]\nnetwork_backend = \"netavark\"\nnetwork_config_dir = %q\n", c.networks())

@@ -39,8 +39,9 @@ type Options struct {
 
 // Driver runs machines as system containers. Its methods may be called from several goroutines.
 type Driver struct {
-	o    Options
-	dial func(ctx context.Context, socket string) (agent, error)
+	o        Options
+	dial     func(ctx context.Context, socket string) (agent, error)
+	bootTime time.Duration
 
 	mu       sync.Mutex
 	prepared map[*lab.Lab]map[string]stores // by the machine's name
@@ -51,7 +52,7 @@ type Driver struct {
 type stores struct {
 	machine  string // containers-storage root
 	ref      string
-	services string // containers-storage root; empty: the machine runs no stack
+	services string // containers-storage root
 	built    image.Built
 }
 
@@ -72,7 +73,7 @@ func New(o Options) *Driver {
 	if len(o.EngineCommand) == 0 {
 		o.EngineCommand = []string{o.Self, "engine"}
 	}
-	return &Driver{o: o, dial: dialGuest, prepared: map[*lab.Lab]map[string]stores{}, runs: map[lab.RunID]*run{}}
+	return &Driver{o: o, dial: dialGuest, bootTime: bootTime, prepared: map[*lab.Lab]map[string]stores{}, runs: map[lab.RunID]*run{}}
 }
 
 // Name is what --driver takes.
@@ -124,9 +125,7 @@ func (d *Driver) prepare(ctx context.Context, l *lab.Lab, m lab.Machine, say fun
 			}
 		}
 	}
-	if len(refs) == 0 {
-		return s, nil
-	}
+	// A machine without stacks gets an empty store: its accounts are set up the same.
 	var services []image.Built
 	for _, ref := range refs {
 		b, err := build(ref, image.Service)

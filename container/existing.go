@@ -2,7 +2,9 @@ package container
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -51,26 +53,43 @@ func Undoers() []ledger.Option {
 	}
 }
 
-// openEngine connects to an engine that the user runs. What it may limit is not asked: its own defaults hold.
+// openEngine connects to an engine that the user runs.
 func openEngine(ctx context.Context, host string) (*engine, error) {
 	api, err := client.New(client.WithHost(host))
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the engine %s: %w", host, err)
 	}
-	if _, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-		return nil, fmt.Errorf("cannot use the engine %s: %w", host, err)
+	e := &engine{api: api, host: host, docker: true}
+	if err := e.ask(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot use the engine %s: %w", host, err), api.Close())
 	}
-	version, err := api.ServerVersion(ctx, client.ServerVersionOptions{})
+	return e, nil
+}
+
+// ask learns what the engine is and what it can limit.
+func (e *engine) ask(ctx context.Context) error {
+	if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		return err
+	}
+	version, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the engine %s: %w", host, err)
+		return err
 	}
-	e := &engine{api: api, host: host, docker: true, limits: limits{Controllers: []string{"cpu", "memory", "pids"}}}
 	for _, c := range version.Components {
 		if strings.Contains(c.Name, "Podman") {
 			e.docker = false
 		}
 	}
-	return e, nil
+	info, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return err
+	}
+	for controller, has := range map[string]bool{"cpu": info.Info.CPUCfsQuota, "memory": info.Info.MemoryLimit, "pids": info.Info.PidsLimit} {
+		if has {
+			e.limits.Controllers = append(e.limits.Controllers, controller)
+		}
+	}
+	return nil
 }
 
 // load brings a machine image into an existing engine, under a name of this run.
@@ -94,7 +113,7 @@ func (e *engine) load(ctx context.Context, r *run, b image.Built) (ref string, e
 		return "", fmt.Errorf("cannot load the image: %w", err)
 	}
 	defer answer.Close()
-	if err := drain(answer); err != nil {
+	if _, err := io.Copy(io.Discard, answer); err != nil {
 		return "", fmt.Errorf("cannot load the image: %w", err)
 	}
 	return ref, nil

@@ -117,7 +117,7 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 	if err := c.Start(ctx); err != nil {
 		return nil, fmt.Errorf("cannot start container %s: %w", name, err)
 	}
-	if err := v.await(ctx, d.readiness(v, m)); err != nil {
+	if err := v.await(ctx, d.bootTime, d.readiness(v, m)); err != nil {
 		return nil, err
 	}
 	return v, nil
@@ -139,13 +139,10 @@ func (v *machine) volumes(self, services string, limits limits) ([]string, error
 	binds := []string{
 		self + ":" + agentBinary + ":ro",
 		v.sock + ":" + agentFolder,
-		// rshared makes the machine's root a shared mount, as systemd makes it on a real machine.
-		home + ":/home:rshared",
+		home + ":/home",
 		root + ":/var/lib/containers",
 		resolv + ":/etc/resolv.conf",
-	}
-	if services != "" {
-		binds = append(binds, services+":"+serviceImages+":ro")
+		services + ":" + serviceImages + ":ro",
 	}
 	if conf := renderMachineConf(limits); conf != "" {
 		file := filepath.Join(etc, "50-saigen.conf")

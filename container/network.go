@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"net/netip"
 
 	mobynetwork "github.com/moby/moby/api/types/network"
@@ -16,17 +17,27 @@ import (
 // fixed address and an /etc/hosts with all of them, so names hold before a machine is up and after it is gone.
 // A lab with a single machine has no network at all, but the machine's own loopback.
 type network struct {
-	name string
-	l    *lab.Lab
+	name   string
+	l      *lab.Lab
+	subnet netip.Prefix
 }
 
-// subnet lies in the range that RFC 2544 keeps for benchmarks: it is used neither by podman's networks inside the
-// machines (10.88/16, 10.89/16 and up) nor by slirp4netns (10.0.2.0/24), so it changes nothing there.
-var subnet = netip.MustParsePrefix("198.18.0.0/24")
+// subnetOf is the run's subnet. It lies in the range that RFC 2544 keeps for benchmarks, 198.18.0.0/15: it is used
+// neither by podman's networks inside the machines (10.88/16, 10.89/16 and up) nor by slirp4netns (10.0.2.0/24), so it
+// changes nothing there. Runs that share an engine get different ones, as far as 512 go.
+func subnetOf(run lab.RunID, shared bool) netip.Prefix {
+	n := uint16(0)
+	if shared {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(run))
+		n = uint16(h.Sum32() % 512) //nolint:gosec // below 512
+	}
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18 + byte(n>>8), byte(n), 0}), 24)
+}
 
 // address is the machine's address: the first is .11.
 func (n *network) address(machine string) netip.Addr {
-	a := subnet.Addr().As4()
+	a := n.subnet.Addr().As4()
 	for i, m := range n.l.Machines {
 		if m.Name == machine {
 			a[3] = byte(11 + i)
@@ -60,7 +71,7 @@ func (d *Driver) networkFor(ctx context.Context, r *run, l *lab.Lab) (*network, 
 	if r.net != nil {
 		return r.net, nil
 	}
-	n := &network{name: "saigen-" + string(r.id), l: l}
+	n := &network{name: "saigen-" + string(r.id), l: l, subnet: subnetOf(r.id, d.o.Engine != "")}
 	if d.o.Engine != "" {
 		if err := r.ledger.Record(ledger.Entry{Kind: KindNetwork, Path: n.name, Host: d.o.Engine}); err != nil {
 			return nil, err
@@ -69,7 +80,7 @@ func (d *Driver) networkFor(ctx context.Context, r *run, l *lab.Lab) (*network, 
 	_, err := r.engine.api.NetworkCreate(ctx, n.name, client.NetworkCreateOptions{
 		Driver:   "bridge",
 		Internal: true,
-		IPAM:     &mobynetwork.IPAM{Config: []mobynetwork.IPAMConfig{{Subnet: subnet}}},
+		IPAM:     &mobynetwork.IPAM{Config: []mobynetwork.IPAMConfig{{Subnet: n.subnet}}},
 		Labels:   map[string]string{labelRun: string(r.id)},
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"github.com/saigen-lab/saigen/guest"
 	"github.com/saigen-lab/saigen/lab"
 )
 
@@ -23,25 +24,22 @@ type agent interface {
 	Close() error
 }
 
-// requirement is one thing that must hold before a machine is ready. check is repeated until it returns nil.
+// requirement is one thing that must hold before a machine is ready.
 type requirement struct {
-	what  string
-	check func(ctx context.Context) error
-	hint  string
+	what string
+	hint string                          // what to look at when it does not hold
+	wait func(ctx context.Context) error // until it holds, cannot hold any more, or ctx ends
 }
 
-// errNever ends the repetition: the requirement cannot hold any more.
-var errNever = errors.New("the machine has stopped")
-
-// lookAgain is the time between two looks at a requirement.
-const lookAgain = 10 * time.Millisecond
+// errStopped says why there is no point in waiting for the agent.
+var errStopped = errors.New("the machine has stopped")
 
 func (d *Driver) readiness(v *machine, m lab.Machine) []requirement {
 	return []requirement{
 		{
 			what: "saigen's agent answers",
 			hint: "the image starts it as saigen-agent.service; its console says whether systemd came up",
-			check: func(ctx context.Context) error {
+			wait: func(ctx context.Context) error {
 				ctx, done := v.whileRunning(ctx)
 				defer done()
 				g, err := d.dial(ctx, filepath.Join(v.sock, agentSocket))
@@ -53,9 +51,17 @@ func (d *Driver) readiness(v *machine, m lab.Machine) []requirement {
 			},
 		},
 		{
+			what: "its mounts are shared",
+			hint: "mount in the machine says what it cannot do",
+			wait: func(ctx context.Context) error {
+				// As systemd makes them on a real machine, but not in a container; rootless podman complains otherwise.
+				return v.command(ctx, "mount", "--make-rshared", "/")
+			},
+		},
+		{
 			what: "systemd has finished booting",
 			hint: "a unit of the image takes too long: systemctl list-jobs in the machine names it",
-			check: func(ctx context.Context) error {
+			wait: func(ctx context.Context) error {
 				// Which units failed is the lab's business: a machine with a failed unit is up too.
 				res, err := v.guest.Run(ctx, lab.Command{Argv: []string{"systemctl", "is-system-running", "--wait"}})
 				if err != nil {
@@ -72,21 +78,31 @@ func (d *Driver) readiness(v *machine, m lab.Machine) []requirement {
 		{
 			what: "the accounts exist and their sessions are open",
 			hint: "systemd-logind opens the sessions: loginctl in the machine shows them",
-			check: func(ctx context.Context) error {
+			wait: func(ctx context.Context) error {
 				return v.guest.AddAccounts(ctx, m.Accounts)
 			},
 		},
 	}
 }
 
-// whileRunning returns a context that ends, with errNever as its cause, when the machine's container stops.
+// command runs a command in the machine, as root, that must succeed.
+func (v *machine) command(ctx context.Context, argv ...string) error {
+	cmd := lab.Command{Argv: argv}
+	res, err := v.guest.Run(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	return res.Err(cmd)
+}
+
+// whileRunning returns a context that ends, with errStopped as its cause, when the machine's container stops.
 func (v *machine) whileRunning(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	wait := v.api.ContainerWait(ctx, v.container.GetContainerID(), client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 	go func() {
 		select {
 		case <-wait.Result:
-			cancel(errNever)
+			cancel(errStopped)
 		case <-wait.Error: // the engine is gone, or ctx has ended: the dial's own error says more
 		case <-ctx.Done():
 		}
@@ -94,35 +110,33 @@ func (v *machine) whileRunning(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { cancel(nil) }
 }
 
-// await waits for one requirement after the other, bootTime for all of them.
-func (v *machine) await(ctx context.Context, all []requirement) error {
-	limited, cancel := context.WithTimeout(ctx, bootTime)
+// dialGuest connects to the agent in a machine.
+func dialGuest(ctx context.Context, socket string) (agent, error) {
+	c, err := guest.Dial(ctx, socket)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// await goes through the requirements, with one limit for all of them.
+func (v *machine) await(ctx context.Context, limit time.Duration, all []requirement) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	again := time.NewTicker(lookAgain)
-	defer again.Stop()
 	for i, r := range all {
-		for {
-			err := r.check(limited)
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, errNever) {
-				select {
-				case <-limited.Done():
-				case <-again.C:
-					continue
-				}
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			tail, consoleErr := v.Console(context.WithoutCancel(ctx))
-			return &lab.InfraError{
-				What: fmt.Sprintf("cannot start %s: requirement %d of %d never held: %s", v.ref, i+1, len(all), r.what),
-				Hint: r.hint,
-				Tail: tail,
-				Err:  errors.Join(err, consoleErr),
-			}
+		err := r.wait(limited)
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		tail, consoleErr := v.Console(context.WithoutCancel(ctx))
+		return &lab.InfraError{
+			What: fmt.Sprintf("cannot start %s: requirement %d of %d does not hold: %s", v.ref, i+1, len(all), r.what),
+			Hint: r.hint,
+			Tail: tail,
+			Err:  errors.Join(err, consoleErr),
 		}
 	}
 	return nil
