@@ -22,8 +22,10 @@ type command struct {
 	// private gives root's programs mount and PID namespaces of their own: what they mount is gone with them, and
 	// nothing that they start outlives them. A normal user's programs make their own.
 	private bool
-	log     io.Writer         // what it prints
-	line    func(line string) // called for every line that it prints; may be nil
+	// memory is a folder that is a file system in memory for a private program; empty: none.
+	memory string
+	log    io.Writer         // what it prints
+	line   func(line string) // called for every line that it prints, and with "" every second; may be nil
 }
 
 // tailLines is how much of a failed command's output goes into its error.
@@ -48,6 +50,9 @@ func (c command) locked(ctx context.Context) ([]string, error) {
 	argv := c.argv
 	isolate := c.private && os.Geteuid() == 0
 	if isolate {
+		if c.memory != "" {
+			argv = append([]string{"sh", "-c", `mount -t tmpfs -o mode=755 none "$1" && shift && exec "$@"`, "sh", c.memory}, argv...)
+		}
 		argv = append([]string{"unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"}, argv...)
 	}
 	path, err := lookPath(argv[0])
@@ -70,20 +75,7 @@ func (c command) locked(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { killGroup(cmd.Process.Pid, isolate) })
-	var last []string
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		text := lines.Text()
-		_, _ = fmt.Fprintln(c.log, text)
-		if last = append(last, text); len(last) > tailLines {
-			last = last[1:]
-		}
-		if c.line != nil {
-			c.line(text)
-		}
-	}
-	_, _ = io.Copy(io.Discard, r) // a line too long for the scanner must not block the command
+	last := c.follow(r)
 	err = cmd.Wait()
 	stop()
 	if ctx.Err() != nil {
@@ -93,6 +85,45 @@ func (c command) locked(ctx context.Context) ([]string, error) {
 		return last, fmt.Errorf("%v:\n%s", err, strings.Join(last, "\n"))
 	}
 	return last, nil
+}
+
+// follow reads what the command prints until its end, and returns the last lines.
+func (c command) follow(r io.Reader) (last []string) {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		in := bufio.NewReader(r)
+		for {
+			text, err := in.ReadString('\n')
+			if text != "" {
+				lines <- strings.TrimSuffix(text, "\n")
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case text, ok := <-lines:
+			if !ok {
+				return last
+			}
+			_, _ = fmt.Fprintln(c.log, text)
+			if last = append(last, text); len(last) > tailLines {
+				last = last[1:]
+			}
+			if c.line != nil {
+				c.line(text)
+			}
+		case <-tick.C:
+			if c.line != nil {
+				c.line("")
+			}
+		}
+	}
 }
 
 // killGroup ends a process group. A normal user's mmdebstrap has files that only it can remove (they belong to his

@@ -127,7 +127,7 @@ func (d *debian) build(ctx context.Context, tmp string, log io.Writer, say Say) 
 	if err := os.WriteFile(ours, files, 0o644); err != nil {
 		return nil, err
 	}
-	env := plainEnv()
+	cmd := command{argv: d.arguments(ours, out), dir: tmp, env: plainEnv(), private: true, log: log, line: newProgress(say).line}
 	scratch := filepath.Join(tmp, "root")
 	if os.Geteuid() == 0 {
 		// Where a killed build left it, the next one finds it. A normal user's mmdebstrap needs a folder that his
@@ -135,9 +135,11 @@ func (d *debian) build(ctx context.Context, tmp string, log io.Writer, say Say) 
 		if err := os.Mkdir(scratch, 0o755); err != nil {
 			return nil, err
 		}
-		env = append(env, "TMPDIR="+scratch)
+		cmd.env = append(cmd.env, "TMPDIR="+scratch)
+		if plentyOfMemory() {
+			cmd.memory = scratch
+		}
 	}
-	cmd := command{argv: d.arguments(ours, out), dir: tmp, env: env, private: true, log: log, line: newProgress(say).line}
 	if _, err := cmd.run(ctx); err != nil {
 		return nil, fmt.Errorf("mmdebstrap: %w", err)
 	}
@@ -145,6 +147,23 @@ func (d *debian) build(ctx context.Context, tmp string, log io.Writer, say Say) 
 		return nil, err
 	}
 	return debianPackages(out)
+}
+
+// plentyOfMemory says whether an unpacked system fits into memory beside all else. Packing from there takes a third
+// less time: dpkg syncs a lot.
+func plentyOfMemory() bool {
+	const enough = 4 << 20 // KiB
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(data)) {
+		var free int
+		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &free); n == 1 {
+			return free >= enough
+		}
+	}
+	return false
 }
 
 // debianPackages reads dpkg's own list out of a root filesystem.

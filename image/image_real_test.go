@@ -193,9 +193,13 @@ func TestRealStoppedBuild(t *testing.T) {
 	if err := killed.Start(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the base system is being unpacked", func() bool {
-		all, err := filepath.Glob(filepath.Join(c.dir, "images", "*.tmp-*", "root", "*", "usr", "bin", "dpkg"))
-		return err == nil && len(all) == 1
+	await(t, "the base system is being installed", func() bool {
+		logs, err := filepath.Glob(filepath.Join(c.dir, "images", "*.tmp-*", logName))
+		if err != nil || len(logs) != 1 {
+			return false
+		}
+		data, err := os.ReadFile(logs[0])
+		return err == nil && strings.Contains(string(data), "I: installing essential packages")
 	})
 	if len(processes(t, c.dir)) == 0 {
 		t.Error("no process of the build is found, so the check below proves nothing")

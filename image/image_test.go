@@ -154,15 +154,7 @@ func TestGoImage(t *testing.T) {
 	}
 
 	other := build(testCache(t))
-	a, err := os.ReadFile(first.Tar)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(other.Tar)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if other.Hash != first.Hash || !bytes.Equal(a, b) {
+	if other.Hash != first.Hash || !bytes.Equal(read(t, first.Tar), read(t, other.Tar)) {
 		t.Error("the same source built twice gives two images")
 	}
 
@@ -266,6 +258,9 @@ Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]
 I: downloading packages with apt...
 0 upgraded, 120 newly installed, 0 to remove and 0 not upgraded.
 Get:1 http://deb.debian.org/debian bookworm/main amd64 foo
+Unpacking libc6:amd64 (2.36-9) ...
++6
+
 Setting up libc6:amd64 (2.36-9) ...
 +6
 Setting up systemd (252) ...
@@ -277,8 +272,18 @@ I: creating tarball...`), "\n") {
 		}
 		p.line(line)
 	}
-	want := "reading Debian's package lists|downloading the base system|installing 120 packages|2 of 120 packages are set up, 6 s so far|packing, after 6 s"
+	want := "reading Debian's package lists|downloading the base system|installing 120 packages|1 of 120 packages are unpacked, 6 s so far|" +
+		"2 of 120 packages are set up, 12 s so far|packing, after 12 s"
 	if got := strings.Join(said, "|"); got != want {
 		t.Errorf("said %q, want %q", got, want)
 	}
+}
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

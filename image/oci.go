@@ -38,7 +38,12 @@ func (o *oci) build(ctx context.Context, tmp string, log io.Writer, say Say) ([]
 	if _, err := s.podman(ctx, "pull", "--quiet", o.ref); err != nil {
 		return nil, fmt.Errorf("cannot pull %s; a host without the registry needs a debian or go image instead: %w", o.ref, err)
 	}
-	if _, err := s.podman(ctx, "save", "--quiet", "--format", "oci-archive", "--output", filepath.Join(tmp, tarName), o.ref); err != nil {
+	// An archive that names a digest cannot be loaded: packing changes the digest.
+	const name = "localhost/saigen-oci:latest"
+	if _, err := s.podman(ctx, "tag", o.ref, name); err != nil {
+		return nil, err
+	}
+	if _, err := s.podman(ctx, "save", "--quiet", "--format", "oci-archive", "--output", filepath.Join(tmp, tarName), name); err != nil {
 		return nil, err
 	}
 	return nil, s.remove()

@@ -14,7 +14,8 @@ type progress struct {
 	began, last time.Time
 	read        bool
 	packages    int // of the current round of apt
-	done        int
+	unpacked    int
+	ready       int
 }
 
 // progressEvery is how long a step may be silent.
@@ -38,16 +39,27 @@ func (p *progress) line(text string) {
 		p.tell("downloading the base system")
 	case strings.HasPrefix(text, "I: creating tarball"):
 		p.tell("packing, after %.0f s", p.now().Sub(p.began).Seconds())
+	case strings.HasPrefix(text, "Unpacking "):
+		p.unpacked++
 	case strings.HasPrefix(text, "Setting up "):
-		p.done++
+		p.ready++
 	}
 	if m := newlyInstalled.FindStringSubmatch(text); m != nil && m[1] != "0" {
 		p.packages, _ = strconv.Atoi(m[1])
-		p.done = 0
+		p.unpacked, p.ready = 0, 0
 		p.tell("installing %d packages", p.packages)
 	}
-	if p.packages > 0 && p.now().Sub(p.last) >= progressEvery {
-		p.tell("%d of %d packages are set up, %.0f s so far", min(p.done, p.packages), p.packages, p.now().Sub(p.began).Seconds())
+	if p.now().Sub(p.last) < progressEvery {
+		return
+	}
+	so := p.now().Sub(p.began).Seconds()
+	switch {
+	case p.ready > 0:
+		p.tell("%d of %d packages are set up, %.0f s so far", min(p.ready, p.packages), p.packages, so)
+	case p.unpacked > 0:
+		p.tell("%d of %d packages are unpacked, %.0f s so far", min(p.unpacked, p.packages), p.packages, so)
+	default:
+		p.tell("%.0f s so far", so)
 	}
 }
 

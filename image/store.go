@@ -43,7 +43,7 @@ func openStore(root, etc string, log io.Writer) (*store, error) {
 	}
 	for name, text := range map[string]string{
 		"storage.conf":    fmt.Sprintf(storageConf, root, podmanRun),
-		"containers.conf": "",
+		"containers.conf": fmt.Sprintf("[network]\nnetwork_config_dir = %q\n", filepath.Join(etc, "networks")),
 		// What is imported is what saigen built; what is pulled is named by its digest.
 		"policy.json": `{"default": [{"type": "insecureAcceptAnything"}]}`,
 	} {
