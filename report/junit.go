@@ -13,14 +13,37 @@ import (
 	"github.com/saigen-lab/saigen/runner"
 )
 
-// JUnit writes the run as JUnit XML: one suite for the lab, one case for each variant, or for each trial where a
+// JUnit writes runs as JUnit XML: one suite for each lab, one case for each variant, or for each trial where a
 // variant was repeated. A verdict other than the expected one is a failure, inconclusive is an error. The text is in the
 // message and in the body of each, because readers differ in which they show.
-func JUnit(w io.Writer, s *runner.Summary) error {
+func JUnit(w io.Writer, runs ...*runner.Summary) error {
 	all := suites{}
-	all.Name, all.Time = "saigen", seconds(s.Took)
+	all.Name = "saigen"
+	var took time.Duration
+	for _, s := range runs {
+		one := suiteOf(s)
+		all.Tests, all.Failures, all.Errors = all.Tests+one.Tests, all.Failures+one.Failures, all.Errors+one.Errors
+		all.Cases = append(all.Cases, one)
+		took += s.Took
+	}
+	all.Time = seconds(took)
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return fmt.Errorf("cannot write the JUnit report: %v", err)
+	}
+	enc := xml.NewEncoder(w)
+	enc.Indent("", "  ")
+	if err := enc.Encode(all); err != nil {
+		return fmt.Errorf("cannot write the JUnit report: %v", err)
+	}
+	if _, err := io.WriteString(w, "\n"); err != nil {
+		return fmt.Errorf("cannot write the JUnit report: %v", err)
+	}
+	return nil
+}
+
+func suiteOf(s *runner.Summary) suite {
 	var one suite
-	one.Name, one.Time = clean(s.Lab), seconds(s.Took)
+	one.Name, one.Time = xmlText(s.Lab), seconds(s.Took)
 	one.AddProperty("run", xmlText(string(s.Run)))
 	one.AddProperty("lab", xmlText(s.Lab))
 	for _, v := range s.Variants {
@@ -39,20 +62,7 @@ func JUnit(w io.Writer, s *runner.Summary) error {
 			Error: &junit.Result{Message: text, Type: "leak", Data: text},
 		}})
 	}
-	all.Tests, all.Failures, all.Errors = one.Tests, one.Failures, one.Errors
-	all.Cases = []suite{one}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return fmt.Errorf("cannot write the JUnit report: %v", err)
-	}
-	enc := xml.NewEncoder(w)
-	enc.Indent("", "  ")
-	if err := enc.Encode(all); err != nil {
-		return fmt.Errorf("cannot write the JUnit report: %v", err)
-	}
-	if _, err := io.WriteString(w, "\n"); err != nil {
-		return fmt.Errorf("cannot write the JUnit report: %v", err)
-	}
-	return nil
+	return one
 }
 
 // These give junit's types the one thing that they lack, properties of a test case; encoding/xml prefers the outer of

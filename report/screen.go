@@ -26,7 +26,8 @@ const (
 )
 
 // draw prints above for good and lines in place of the lines drawn before. Lines must be narrower than cols; what is
-// printed for good may be longer. Nothing is written when nothing has changed.
+// printed for good may be longer. Nothing is written when nothing has changed; when something has, every line is written
+// over what is there, which is calm to look at and puts right what a user's typing has disturbed.
 func (s *screen) draw(above, lines []string, cols int) {
 	cols = max(cols, 1)
 	if len(above) == 0 && s.begun && cols == s.width && slices.Equal(lines, s.drawn) {
@@ -38,13 +39,10 @@ func (s *screen) draw(above, lines []string, cols int) {
 		b.WriteString(hideCursor)
 	}
 	old := s.up(&b, cols)
-	for i, line := range append(slices.Clip(above), lines...) {
-		same := len(above) == 0 && cols == s.width && i < len(s.drawn) && s.drawn[i] == line
-		if !same {
-			b.WriteString(eraseLine + line)
-			if n := width(line); n > cols && n%cols != 0 {
-				b.WriteString(eraseRight)
-			}
+	for _, line := range append(slices.Clip(above), lines...) {
+		b.WriteString(line)
+		if n := width(line); n == 0 || n%cols != 0 { // else the rows are full, and some terminals would erase the last sign
+			b.WriteString(eraseRight)
 		}
 		b.WriteString("\r\n")
 		old -= rowsOf(line, cols)
