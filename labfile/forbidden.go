@@ -6,6 +6,20 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
+// tooDeep says whether a file could be nested so deeply that HCL's parser, which calls itself for each level, would run
+// out of stack, which ends the program. It counts what could open a level, in text and comments too: no lab comes near.
+func tooDeep(src []byte) bool {
+	const most = 10000
+	n := 0
+	for _, c := range src {
+		switch c {
+		case '[', '(', '{', '!', '-', '?':
+			n++
+		}
+	}
+	return n > most
+}
+
 // forbidden finds what HCL's syntax has and the language leaves out, so that reading a lab, which may come from anywhere,
 // costs no more than its length: for expressions, and numbers whose digits would fill the memory when written out.
 func forbidden(body *hclsyntax.Body) hcl.Diagnostics {

@@ -16,11 +16,7 @@ func Format(src []byte, filename string) ([]byte, Diagnostics) {
 		c.fail(wholeFile(filename), "File too large", "A lab file has at most %d KiB.", maxBytes>>10)
 		return nil, c.result()
 	}
-	file, diags := hclsyntax.ParseConfig(src, filename, hcl.InitialPos)
-	if c.files[filename] = file; file == nil || file.Body == nil {
-		c.files[filename] = &hcl.File{Bytes: src}
-	}
-	if c.add(diags...); diags.HasErrors() {
+	if _, ok := c.syntax(src, filename); !ok {
 		return nil, c.result()
 	}
 	out := hclwrite.Format(bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n")))
@@ -29,4 +25,19 @@ func Format(src []byte, filename string) ([]byte, Diagnostics) {
 		out = append(out, '\n')
 	}
 	return out, c.result()
+}
+
+// syntax parses a file, and keeps its source for snippets. false: it is broken, and that has been reported.
+func (c *collector) syntax(src []byte, filename string) (*hcl.File, bool) {
+	c.files[filename] = &hcl.File{Bytes: src}
+	if tooDeep(src) {
+		c.fail(wholeFile(filename), "Too much nesting", "The file has more brackets and signs than any lab needs, and would take too much memory to read.")
+		return nil, false
+	}
+	file, diags := hclsyntax.ParseConfig(src, filename, hcl.InitialPos)
+	if file != nil && file.Body != nil {
+		c.files[filename] = file
+	}
+	c.add(diags...)
+	return file, !diags.HasErrors()
 }

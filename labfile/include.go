@@ -68,13 +68,8 @@ func (r *reader) readLab(path string) []*block {
 
 // parse reads one file's source and the files that it includes. base is the absolute folder of the file.
 func (r *reader) parse(src []byte, name, base string, included bool) []*block {
-	file, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
-	r.files[name] = file
-	if file == nil || file.Body == nil {
-		r.files[name] = &hcl.File{Bytes: src}
-	}
-	r.add(diags...)
-	if diags.HasErrors() {
+	file, ok := r.syntax(src, name)
+	if !ok {
 		return nil
 	}
 	body := file.Body.(*hclsyntax.Body)
