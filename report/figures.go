@@ -27,6 +27,9 @@ func (p printer) figures(o *runner.Outcome, title string) {
 	if title != "" {
 		p.fit(p.st.paint(bold, title))
 	}
+	if len(o.Symptoms) == 0 {
+		return // it did not come that far
+	}
 	head := strings.Repeat(" ", first)
 	for _, c := range columns {
 		head += strings.Repeat(" ", gap) + p.st.paint(bold, pad(p.st.cut(c, cell), cell))

@@ -23,7 +23,7 @@ type RunLine struct {
 // Runs prints the table of saigen runs, in the order given.
 func Runs(w io.Writer, st Style, runs []RunLine) {
 	if len(runs) == 0 {
-		fmt.Fprintln(w, "no runs yet")
+		put(w, "no runs yet")
 		return
 	}
 	t := table{st: st, head: []string{"run", "result", "lab", "started", "took", "trials"}}
@@ -75,7 +75,7 @@ type LabVariant struct {
 // Labs prints the table of saigen list; with Verbose each variant and its expected verdict below its lab.
 func Labs(w io.Writer, st Style, labs []LabLine) {
 	if len(labs) == 0 {
-		fmt.Fprintln(w, "no labs here")
+		put(w, "no labs here")
 		return
 	}
 	t := table{st: st, head: []string{"lab", "variants", "title"}}

@@ -57,7 +57,7 @@ func (p *Plain) Event(e runner.Event) {
 		p.trialEnded(e)
 	case runner.RunEnded:
 		if e.Summary != nil {
-			fmt.Fprintln(p.w)
+			put(p.w, "")
 			Summary(p.w, p.st, e.Summary)
 		}
 	case runner.ArmStarted, runner.ArmEnded: // the phases say it
@@ -84,7 +84,7 @@ func (p *Plain) trouble(e runner.Event) {
 	p.write(e.At, joinText(where(e), strings.ToUpper(string(e.Type))+" "+e.Subject, e.Text))
 	indent := strings.Repeat(" ", elapsedWidth+4)
 	for _, line := range explanation(p.st, e.Hint, e.Tail, tailLines) {
-		fmt.Fprintln(p.w, indent+line)
+		put(p.w, indent+line)
 	}
 }
 
@@ -97,7 +97,7 @@ func (p *Plain) line(e runner.Event, text string) {
 const elapsedWidth = 9
 
 func (p *Plain) write(at time.Time, text string) {
-	fmt.Fprintf(p.w, "%s  %s\n", padLeft(Duration(at.Sub(p.start)), elapsedWidth), clean(text))
+	put(p.w, padLeft(Duration(at.Sub(p.start)), elapsedWidth)+"  "+clean(text))
 }
 
 // explanation is a hint and the last lines of output, as both printers show them below a failure.

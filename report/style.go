@@ -1,6 +1,7 @@
 package report
 
 import (
+	"io"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -55,6 +56,9 @@ func (st Style) glyphs() glyphs {
 	}
 	return glyphs{good: "✓", bad: "✗", present: "●", absent: "○", blind: "?", dots: "…", dash: "–", rule: "─"}
 }
+
+// put prints a line. That it cannot be written is no reason to stop a run: what it says is in the evidence too.
+func put(w io.Writer, line string) { _, _ = io.WriteString(w, line+"\n") }
 
 // width is the number of columns that a painted string takes.
 func width(s string) int { return ansi.StringWidth(s) }

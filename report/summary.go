@@ -27,7 +27,8 @@ func Summary(w io.Writer, st Style, s *runner.Summary) {
 	foot := part(func(p printer) { p.leaks(s.Leaks); p.footer(s) })
 	rows := strings.Count(text+foot, "\n") + 1 // the prompt comes below
 	for _, v := range s.Variants {
-		o := firstReproduced(ofVariant(s.Outcomes, v.Variant))
+		trials := ofVariant(s.Outcomes, v.Variant)
+		o := firstReproduced(trials)
 		if o == nil {
 			continue
 		}
@@ -35,6 +36,9 @@ func Summary(w io.Writer, st Style, s *runner.Summary) {
 			title := ""
 			if len(s.Variants) > 1 {
 				title = variantName(v.Variant)
+			}
+			if len(trials) > 1 {
+				title = strings.TrimSpace(fmt.Sprintf("%s trial %d", title, o.Trial))
 			}
 			p.figures(o, title)
 			p.cures(o)
@@ -48,13 +52,13 @@ func Summary(w io.Writer, st Style, s *runner.Summary) {
 	_, _ = io.WriteString(w, text+foot)
 }
 
-// printer prints lines; what cannot be written is lost, as with fmt.Println.
+// printer prints lines in a style.
 type printer struct {
 	w  io.Writer
 	st Style
 }
 
-func (p printer) line(s string)       { fmt.Fprintln(p.w, strings.TrimRight(s, " ")) }
+func (p printer) line(s string)       { put(p.w, strings.TrimRight(s, " ")) }
 func (p printer) fit(s string)        { p.line(p.st.fit(s)) }
 func (p printer) wide() int           { return cmp.Or(max(p.st.Width, 0), 120) }
 func (p printer) dim(s string) string { return p.st.paint(dim, s) }
@@ -208,10 +212,11 @@ func gotOf(v runner.VariantResult, outcomes []*runner.Outcome) string {
 
 // odds is "10 of 10 as expected (95 % interval: 72 to 100 %), 1 inconclusive".
 func odds(v runner.VariantResult) string {
-	s := fmt.Sprintf("%d of %d as expected", v.AsExpected.K, v.AsExpected.N)
-	if v.AsExpected.N > 0 {
-		s += fmt.Sprintf(" (95 %% interval: %.0f to %.0f %%)", math.Floor(v.AsExpected.Low*100), math.Ceil(v.AsExpected.High*100))
+	if v.AsExpected.N == 0 {
+		return fmt.Sprintf("all %d inconclusive", v.Inconclusive)
 	}
+	s := fmt.Sprintf("%d of %d as expected (95 %% interval: %.0f to %.0f %%)", v.AsExpected.K, v.AsExpected.N,
+		math.Floor(v.AsExpected.Low*100), math.Ceil(v.AsExpected.High*100))
 	if v.Inconclusive > 0 {
 		s += fmt.Sprintf(", %d inconclusive", v.Inconclusive)
 	}

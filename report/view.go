@@ -79,7 +79,7 @@ func (v *view) event(st Style, e runner.Event) []string {
 	case runner.Warning:
 		return v.trouble(st, e, st.paint(yellow, "! warning:"))
 	case runner.TrialEnded:
-		v.phase, v.step, v.seen = runner.Event{}, runner.Event{}, nil
+		v.trial, v.phase, v.step, v.seen = runner.Event{}, runner.Event{}, runner.Event{}, nil
 		if o := e.Outcome; o != nil {
 			return v.verdict(st, o)
 		}
@@ -172,7 +172,10 @@ func (v *view) lines(st Style, now time.Time) []string {
 		took := spent(v.step, now)
 		step = "  " + pad(st.cut(clean(v.step.Text), st.Width-width(took)-4), st.Width-width(took)-4) + "  " + took
 	}
-	out = append(out, phase, step)
+	if !v.trial.At.IsZero() {
+		out = append(out, phase)
+	}
+	out = append(out, step)
 	longest := 0
 	for _, s := range v.seen {
 		longest = max(longest, width(short(s.address)))
