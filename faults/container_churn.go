@@ -148,7 +148,8 @@ func (f *ContainerChurn) start(ctx context.Context, env lab.Env, m lab.Running, 
 	argv := []string{"podman", "start", service.Container}
 	if f.DiesOf == PodmanKilled {
 		seconds := strconv.FormatFloat(f.At.Value().Seconds(), 'f', -1, 64)
-		argv = append([]string{"timeout", "--signal=KILL", seconds}, argv...)
+		// timeout kills its whole process group, itself too; the shell around it lives to say so.
+		argv = []string{"sh", "-c", `timeout --signal=KILL "$1" podman start "$2"; exit $?`, "sh", seconds, service.Container}
 	}
 	r, err := try(ctx, m, stack.Account, argv...)
 	if err != nil {

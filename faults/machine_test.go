@@ -128,7 +128,7 @@ func (d *debian) run(_ context.Context, cmd lab.Command) (lab.Result, error) {
 			}
 		}
 		return ok, nil
-	case a[0] == "timeout":
+	case has("timeout --signal=KILL"):
 		if d.killMissed {
 			return ok, nil
 		}
