@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,22 +32,24 @@ type World struct {
 	running    int
 	handler    Handler
 	lost       chan struct{}
+	loseOnce   func()
 }
 
 // ErrLost is what every call to a machine answers after World.Lose.
 var ErrLost = errors.New("the machine was lost")
 
 // NewWorld returns the world of an empty machine. A nil handler answers every command with code 0 and no output. The
-// command fake ("fake get NAME", "fake set NAME VALUE"), cat of files that were put, and scripts that were put and begin with FakeShebang
-// are answered by the world itself.
+// command fake ("fake get NAME", "fake set NAME VALUE"), cat and stat of files that were put, and scripts that were put and begin with
+// FakeShebang, are answered by the world itself.
 func NewWorld(handler Handler) *World {
 	if handler == nil {
 		handler = func(context.Context, lab.Command) (lab.Result, error) { return lab.Result{}, nil }
 	}
+	lost := make(chan struct{})
 	return &World{
 		values: map[string]float64{}, broken: map[string]error{}, stacks: map[lab.StackRef]lab.Stack{},
 		containers: map[string][]lab.Container{}, logs: map[string][]lab.LogLine{}, files: map[string]lab.File{},
-		handler: handler, lost: make(chan struct{}),
+		handler: handler, lost: lost, loseOnce: sync.OnceFunc(func() { close(lost) }),
 	}
 }
 
@@ -70,8 +74,9 @@ func (w *World) Break(name string, err error) {
 	w.broken[name] = err
 }
 
-// Lose makes the machine disappear: every call that is under way and every later one ends with ErrLost. Once.
-func (w *World) Lose() { close(w.lost) }
+// Lose makes the machine disappear: every call that is under way and every later one ends with ErrLost. Twice is
+// fine.
+func (w *World) Lose() { w.loseOnce() }
 
 func (w *World) gone() error {
 	select {
@@ -218,6 +223,9 @@ func (w *World) answer(ctx context.Context, cmd lab.Command) (lab.Result, error)
 	if data, ok := w.cat(cmd.Argv); ok {
 		return lab.Result{Stdout: data}, nil
 	}
+	if line, ok := w.stat(cmd.Argv); ok {
+		return lab.Result{Stdout: []byte(line)}, nil
+	}
 	if script, ok := w.script(cmd.Argv); ok {
 		return w.runScript(ctx, cmd, script)
 	}
@@ -238,6 +246,29 @@ func (w *World) cat(argv []string) ([]byte, bool) {
 		out = append(out, f.Data...)
 	}
 	return out, true
+}
+
+// stat answers `stat -c "%a %U" PATH` for files that were put and for the folders that were made for them.
+func (w *World) stat(argv []string) (string, bool) {
+	if len(argv) != 4 || argv[0] != "stat" || argv[2] != "%a %U" {
+		return "", false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	mode, owner, found := fs.FileMode(0o755), "", false
+	for path, f := range w.files {
+		if path == argv[3] {
+			mode, owner, found = f.Mode, f.Owner, true
+			break
+		}
+		if strings.HasPrefix(path, argv[3]+"/") {
+			owner, found = f.Owner, true
+		}
+	}
+	if owner == "" {
+		owner = "root"
+	}
+	return fmt.Sprintf("%o %s\n", mode, owner), found
 }
 
 // fake is the command of that name.
