@@ -58,15 +58,15 @@ func list(runsDir string, want func(r Run, owned bool) bool) ([]Run, error) {
 			continue
 		}
 		r := Run{ID: id, Dir: dir, Kept: kept, Entries: entries}
-		if len(entries) > 0 && want(r, owned(dir)) {
+		if len(entries) > 0 && want(r, Owned(dir)) {
 			runs = append(runs, r)
 		}
 	}
 	return runs, errors.Join(errs...)
 }
 
-// owned says whether a living process holds the ledger in dir.
-func owned(dir string) bool {
+// Owned says whether a living process holds the ledger in dir.
+func Owned(dir string) bool {
 	lock, err := os.Open(filepath.Join(dir, lockName))
 	if err != nil {
 		return false

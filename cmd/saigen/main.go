@@ -1,0 +1,172 @@
+// Command saigen turns a past incident into a repeatable test. It knows every room and wires them together; what a
+// command does beyond that is done in the rooms.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saigen-lab/saigen/assertions"
+	"github.com/saigen-lab/saigen/container"
+	"github.com/saigen-lab/saigen/faults"
+	"github.com/saigen-lab/saigen/guest"
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/labfile"
+	"github.com/saigen-lab/saigen/runner"
+)
+
+// world is everything outside the process that a command may touch, so that a command can be run in a test.
+type world struct {
+	args    []string // without the program's name
+	env     func(string) string
+	stdin   *os.File
+	stdout  io.Writer
+	stderr  io.Writer
+	drivers map[string]newDriver // by the name that --driver takes
+	kinds   labfile.Kinds
+	log     *slog.Logger
+}
+
+func main() {
+	drivers := map[string]newDriver{"container": newContainerDriver}
+	os.Exit(enter(os.Args[1:], drivers, labfile.Kinds{Faults: faults.Kinds(), Assertions: assertions.Kinds()}))
+}
+
+// enter runs the command, or one of the two helpers that are the same binary: the agent in a machine, and the first
+// process of the private podman service.
+func enter(args []string, drivers map[string]newDriver, kinds labfile.Kinds) int {
+	if len(args) > 0 {
+		switch args[0] {
+		case "guest":
+			return guest.Main(args[1:], kinds.Assertions)
+		case "engine":
+			return container.EngineMain(args[1:])
+		}
+	}
+	level := slog.LevelWarn
+	if os.Getenv("SAIGEN_DEBUG") != "" {
+		level = slog.LevelDebug
+	}
+	w := &world{
+		args: args, env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, drivers: drivers, kinds: kinds,
+		log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+	}
+	ctx, stop := interruptible(w.stderr)
+	defer stop()
+	return w.run(ctx)
+}
+
+// interruptible returns a context that the first ^C ends, so that what runs is healed and destroyed. The second ^C
+// ends the process at once and says how to remove what is left.
+func interruptible(stderr io.Writer) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		if _, ok := <-signals; !ok {
+			return
+		}
+		fmt.Fprintln(stderr, "\nstopping: healing and destroying what was made; press ^C again to stop at once")
+		cancel()
+		if _, ok := <-signals; !ok {
+			return
+		}
+		fmt.Fprintln(stderr, "\nstopped at once; what is left is listed by\n\n    saigen gc --dry-run\n\nand removed by\n\n    saigen gc")
+		os.Exit(runner.ExitInterrupted)
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		cancel()
+	}
+}
+
+// exitError carries an exit code up to main. Its text, if any, is printed; the exit codes are named in runner.
+type exitError struct {
+	code int
+	err  error // nil: everything has been said
+	hint string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func usage(format string, args ...any) error {
+	return &exitError{code: runner.ExitUsage, err: fmt.Errorf(format, args...)}
+}
+
+func (w *world) run(ctx context.Context) int {
+	root := w.root()
+	root.SetArgs(w.args)
+	root.SetOut(w.stdout)
+	root.SetErr(w.stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if ctx.Err() != nil {
+		return runner.ExitInterrupted
+	}
+	code, hint, tail := runner.ExitUsage, "", ""
+	if e := (*exitError)(nil); errors.As(err, &e) {
+		if e.err == nil {
+			return e.code
+		}
+		code, hint = e.code, e.hint
+	} else if e := (*lab.InfraError)(nil); errors.As(err, &e) {
+		code, hint, tail = runner.ExitInconclusive, e.Hint, e.Tail
+	}
+	fmt.Fprintf(w.stderr, "Error: %v\n", err)
+	if tail != "" {
+		fmt.Fprintf(w.stderr, "\n%s\n", tail)
+	}
+	if hint != "" {
+		fmt.Fprintf(w.stderr, "\n%s\n", hint)
+	}
+	return code
+}
+
+func (w *world) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "saigen",
+		Short: "Turn a past incident into a repeatable test",
+		Long: `saigen builds the machines of a lab, injects the fault that caused an incident, and proves that the
+symptoms follow from it: absent without the fault, present with it, gone after the remedy.`,
+		Example: `  saigen validate labs                     check every lab below a folder
+  saigen run labs/stale-dns                run all variants of a lab
+  saigen run labs/stale-dns debian:bookworm trigger:port_taken --repeat 10
+  saigen up labs/stale-dns debian:bookworm trigger:port_taken
+  saigen shell --account alice             look around in the broken machine
+  saigen down`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
+	root.AddGroup(
+		&cobra.Group{ID: "labs", Title: "Labs:"},
+		&cobra.Group{ID: "machines", Title: "The broken machine:"},
+		&cobra.Group{ID: "host", Title: "This host:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("labs", w.runCommand(), w.validateCommand(), w.fmtCommand(), w.listCommand(), w.kindsCommand(), w.runsCommand(), w.showCommand())
+	add("machines", w.upCommand(), w.shellCommand(), w.execCommand(), w.logsCommand(), w.downCommand())
+	add("host", w.doctorCommand(), w.gcCommand(), w.versionCommand())
+	return root
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
+
+	"github.com/saigen-lab/saigen/report"
+	"github.com/saigen-lab/saigen/runner"
+)
+
+// sinks hands every event to several sinks, one event at a time.
+type sinks struct {
+	mu     sync.Mutex
+	all    []runner.Sink
+	closer []func()
+}
+
+func (s *sinks) add(sink runner.Sink, closer ...func()) {
+	s.all = append(s.all, sink)
+	s.closer = append(s.closer, closer...)
+}
+
+func (s *sinks) Event(e runner.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sink := range s.all {
+		sink.Event(e)
+	}
+}
+
+func (s *sinks) tell(e runner.Event) {
+	e.At = time.Now()
+	s.Event(e)
+}
+
+func (s *sinks) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.closer {
+		c()
+	}
+	s.closer = nil
+}
+
+// printer is how a run is shown: JSON lines, a live view on a terminal, plain lines elsewhere.
+func (w *world) printer(f runFlags, path string) (runner.Sink, func()) {
+	st := w.style(w.stdout)
+	st.Up = upCommandLine(path)
+	switch {
+	case f.quiet:
+		st.Level = report.Quiet
+	case f.verbose:
+		st.Level = report.Verbose
+	}
+	if f.json {
+		return report.NewJSON(w.stdout, st), func() {}
+	}
+	if out, ok := terminal(w.stdout); ok && !f.quiet && w.env("TERM") != "dumb" {
+		t := report.NewTerminal(out, st, func() (cols, rows int) {
+			cols, rows, err := term.GetSize(int(out.Fd()))
+			if err != nil {
+				return 80, 24
+			}
+			return cols, rows
+		})
+		return t, t.Close
+	}
+	return report.NewPlain(w.stdout, st), func() {}
+}
+
+func terminal(out io.Writer) (*os.File, bool) {
+	f, ok := out.(*os.File)
+	return f, ok && isatty.IsTerminal(f.Fd())
+}
+
+// style follows no-color.org and the locale.
+func (w *world) style(out io.Writer) report.Style {
+	var st report.Style
+	if f, ok := terminal(out); ok {
+		st.Color = w.env("NO_COLOR") == "" && w.env("TERM") != "dumb"
+		if cols, _, err := term.GetSize(int(f.Fd())); err == nil {
+			st.Width = cols
+		}
+	}
+	locale := w.env("LC_ALL") + w.env("LC_CTYPE") + w.env("LANG")
+	utf8 := strings.Contains(strings.ToUpper(strings.ReplaceAll(locale, "-", "")), "UTF8")
+	st.ASCII = !utf8 && locale != "" && st.Color
+	return st
+}
+
+// store writes a run's summary.json.
+func (r *activeRun) store(summary *runner.Summary) error {
+	data, err := json.MarshalIndent(summary, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(r.folder, runner.SummaryFile), append(data, '\n'), 0o644)
+}

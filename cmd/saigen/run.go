@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/labfile"
+	"github.com/saigen-lab/saigen/ledger"
+	"github.com/saigen-lab/saigen/report"
+	"github.com/saigen-lab/saigen/runner"
+	"github.com/saigen-lab/saigen/stack"
+)
+
+// runFlags are the flags of run and up.
+type runFlags struct {
+	driver  string
+	repeat  int
+	keep    string
+	json    bool
+	junit   string
+	quiet   bool
+	verbose bool
+}
+
+func (w *world) runCommand() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run [LAB|FOLDER ...] [AXIS:VALUE|!AXIS:VALUE ...]",
+		Short: "Run labs and judge whether each variant gets its expected verdict",
+		Long: `Run labs: for every variant that passes the filters, the fault arm and the control arm, each from a fresh
+baseline. The exit code is 0 when every variant got its expected verdict, 1 when some did not, 2 when the lab or the
+command line is wrong, 3 when something could not be looked at (inconclusive), 130 when interrupted.`,
+		Example: `  saigen run labs/stale-dns debian:bookworm trigger:port_taken
+  saigen run labs '!debian:trixie' --junit results.xml
+  saigen run labs/stale-dns debian:bookworm trigger:port_taken --repeat 10`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.repeat < 1 {
+				return usage("--repeat takes a number of at least 1, not %d", f.repeat)
+			}
+			switch runner.Keep(f.keep) {
+			case runner.KeepNever, runner.KeepOnFailure, runner.KeepAlways:
+			default:
+				return usage("--keep takes never, on-failure or always, not %q", f.keep)
+			}
+			dirs, filters := splitFilters(args)
+			found, err := findLabs(dirs)
+			if err != nil {
+				return err
+			}
+			return w.runLabs(cmd.Context(), found, filters, f)
+		},
+		ValidArgsFunction: w.completeLabsAndFilters,
+	}
+	w.driverFlag(c, &f)
+	c.Flags().IntVar(&f.repeat, "repeat", 1, "run every variant `N` times and say k of n, with a 95 % interval")
+	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "leave the machines of the fault arm running: never, on-failure or always")
+	c.Flags().StringVar(&f.junit, "junit", "", "write a JUnit report to `FILE`")
+	w.outputFlags(c, &f)
+	_ = c.RegisterFlagCompletionFunc("keep", cobra.FixedCompletions([]string{"never", "on-failure", "always"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func (w *world) driverFlag(c *cobra.Command, f *runFlags) {
+	c.Flags().StringVar(&f.driver, "driver", "container", "what runs the machines: "+strings.Join(w.driverNames(), ", "))
+	_ = c.RegisterFlagCompletionFunc("driver", cobra.FixedCompletions(w.driverNames(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (w *world) outputFlags(c *cobra.Command, f *runFlags) {
+	c.Flags().BoolVar(&f.json, "json", false, "print events as JSON lines")
+	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print failures and the summary only")
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print every observation")
+}
+
+// runLabs runs each lab as a run of its own; the exit code is the worst.
+func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags) error {
+	type chosen struct {
+		file *labfile.File
+		labs []*lab.Lab
+	}
+	var all []chosen
+	for _, path := range found { // every mistake in every lab is shown before the first one starts
+		file, labs, err := w.pick(path, filters)
+		if err != nil {
+			return err
+		}
+		all = append(all, chosen{file, labs})
+	}
+	var summaries []*runner.Summary
+	exit := 0
+	for i, c := range all {
+		summary, err := w.runLab(ctx, found[i], c.file, c.labs, f)
+		if summary != nil {
+			summaries = append(summaries, summary)
+			exit = worse(exit, summary.Exit)
+		}
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if f.junit != "" {
+		if err := writeJUnit(f.junit, summaries); err != nil {
+			return usage("cannot write %s: %v", f.junit, err)
+		}
+	}
+	if exit != 0 {
+		return &exitError{code: exit}
+	}
+	return nil
+}
+
+// worse orders exit codes: interrupted, wrong verdict, inconclusive, as expected.
+func worse(a, b int) int {
+	order := map[int]int{runner.ExitExpected: 0, runner.ExitInconclusive: 1, runner.ExitUnexpected: 2, runner.ExitInterrupted: 3}
+	if order[b] > order[a] {
+		return b
+	}
+	return a
+}
+
+func (w *world) runLab(ctx context.Context, path string, file *labfile.File, labs []*lab.Lab, f runFlags) (*runner.Summary, error) {
+	run, err := w.start(ctx, path, file, labs, f)
+	if err != nil {
+		return nil, err
+	}
+	summary, err := run.runner.All(ctx, labs, f.repeat)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		run.finish(ctx, nil)
+		return nil, err
+	}
+	if run.runner.Kept() {
+		last := summary.Outcomes[len(summary.Outcomes)-1]
+		if err := run.keep(last.Variant); err != nil {
+			return nil, err
+		}
+	}
+	run.finish(ctx, summary)
+	if run.runner.Kept() {
+		w.sayNext(run.session)
+	}
+	return summary, nil
+}
+
+// activeRun is a run under way with all that it needs.
+type activeRun struct {
+	*session
+	w      *world
+	driver driver
+	runner *runner.Runner
+	sinks  sinks
+	before ledger.Inventory
+}
+
+func (w *world) start(ctx context.Context, path string, file *labfile.File, labs []*lab.Lab, f runFlags) (*activeRun, error) {
+	make, ok := w.drivers[f.driver]
+	if !ok {
+		return nil, usage("there is no driver %q: this saigen has %s", f.driver, strings.Join(w.driverNames(), ", "))
+	}
+	p, err := w.paths()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.require(ctx, f.driver, p); err != nil {
+		return nil, err
+	}
+	s, err := w.begin(ctx, file.Name, filepath.Dir(path), f.driver, labs)
+	if err != nil {
+		return nil, err
+	}
+	r := &activeRun{session: s, w: w}
+	r.before, err = ledger.Take()
+	if err != nil {
+		return nil, err
+	}
+	composer, err := stack.New(w.kinds.Assertions)
+	if err != nil {
+		return nil, err
+	}
+	r.driver, err = make(w, s)
+	if err != nil {
+		return nil, err
+	}
+	events, err := os.Create(filepath.Join(s.folder, runner.EventsFile))
+	if err != nil {
+		return nil, err
+	}
+	r.sinks.add(report.NewJSON(events, report.Style{}), func() { _ = events.Close() })
+	r.sinks.add(w.printer(f, path))
+	r.runner = &runner.Runner{
+		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep), Log: w.log,
+	}
+	return r, nil
+}
+
+// keep leaves the run's machines to the commands that come later.
+func (r *activeRun) keep(up lab.Variant) error {
+	r.info.Up = up
+	if err := r.write(); err != nil {
+		return err
+	}
+	return r.ledger.Keep()
+}
+
+// finish ends a run: its driver and its ledger are undone unless it is kept, the host is compared with what it was,
+// and the summary is told. summary is nil when there is nothing to tell.
+func (r *activeRun) finish(ctx context.Context, summary *runner.Summary) {
+	ctx = context.WithoutCancel(ctx)
+	undone := r.driver.Close(ctx)
+	if !r.runner.Kept() {
+		undone = errors.Join(undone, r.ledger.Undo(ctx))
+	}
+	undone = errors.Join(undone, r.ledger.Close())
+	if undone != nil {
+		r.sinks.tell(runner.Event{Type: runner.Warning, Text: fmt.Sprintf("cannot undo everything: %v", undone), Hint: "saigen gc"})
+	}
+	if summary != nil {
+		if !r.runner.Kept() {
+			r.audit(summary)
+		}
+		if err := r.store(summary); err != nil {
+			r.sinks.tell(runner.Event{Type: runner.Warning, Text: fmt.Sprintf("cannot store the summary: %v", err)})
+		}
+		r.sinks.tell(runner.Event{Type: runner.RunEnded, Summary: summary})
+	}
+	r.sinks.close()
+}
+
+// audit compares the host with what it was before the run. What is left of the run makes it inconclusive.
+func (r *activeRun) audit(summary *runner.Summary) {
+	after, err := ledger.Take()
+	if err != nil {
+		r.sinks.tell(runner.Event{Type: runner.Warning, Text: fmt.Sprintf("cannot compare the host with what it was: %v", err)})
+		return
+	}
+	for _, left := range r.before.Left(after, ledger.OfRun(r.id)) {
+		r.sinks.tell(runner.Event{Type: runner.Leaked, Text: left.What, Hint: left.Fix})
+		summary.Leaks = append(summary.Leaks, left.What)
+	}
+	if len(summary.Leaks) > 0 && summary.Exit == runner.ExitExpected {
+		summary.Exit = runner.ExitInconclusive
+	}
+}
+
+// sayNext prints the commands that a person types next, for machines that were left running.
+func (w *world) sayNext(s *session) {
+	account := ""
+	if len(s.info.Accounts) > 0 {
+		account = " --account " + s.info.Accounts[0]
+	}
+	fmt.Fprintf(w.stderr, `
+The machines run on. What to type next:
+
+    saigen shell%s      look around
+    saigen logs%s -f    follow the journal
+    saigen down%s       remove them
+`, account, strings.Repeat(" ", len(account)), strings.Repeat(" ", len(account)))
+}
+
+func writeJUnit(path string, summaries []*runner.Summary) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	err = report.JUnit(f, summaries...)
+	return errors.Join(err, f.Close())
+}
+
+func (w *world) driverNames() []string {
+	var names []string
+	for name := range w.drivers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

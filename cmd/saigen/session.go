@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/saigen-lab/saigen/container"
+	"github.com/saigen-lab/saigen/image"
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/ledger"
+)
+
+// newDriver makes a driver for one run.
+type newDriver func(w *world, s *session) (driver, error)
+
+// driver is a lab.Driver with an end.
+type driver interface {
+	lab.Driver
+	// Close stops what the driver needs besides machines, and undoes the run's ledger unless the run is kept.
+	Close(ctx context.Context) error
+}
+
+// session is one run on this host: its id, its folders and its ledger.
+type session struct {
+	id     lab.RunID
+	paths  paths
+	folder string // the run's evidence
+	ledger *ledger.Ledger
+	info   runInfo
+}
+
+// runInfo is a run's run.json: what the commands that come later need to know.
+type runInfo struct {
+	ID       lab.RunID   `json:"id"`
+	Lab      string      `json:"lab"`  // its name
+	Path     string      `json:"path"` // as it was given
+	Driver   string      `json:"driver"`
+	Started  time.Time   `json:"started"`
+	Variants []string    `json:"variants"`
+	Machines []string    `json:"machines"`           // names, in the order of their start
+	Accounts []string    `json:"accounts,omitempty"` // of the first machine
+	Up       lab.Variant `json:"up,omitempty"`       // the variant whose machines were left running
+}
+
+const runInfoFile = "run.json"
+
+// begin opens a run: runs that were killed are undone first.
+func (w *world) begin(ctx context.Context, name, path, driver string, labs []*lab.Lab) (*session, error) {
+	p, err := w.paths()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(p.runs, 0o755); err != nil {
+		return nil, err
+	}
+	if err := w.collectDead(ctx, p); err != nil {
+		fmt.Fprintf(w.stderr, "warning: an earlier run that was killed could not be undone: %v\n", err)
+	}
+	s := &session{id: newRunID(time.Now()), paths: p}
+	s.folder = filepath.Join(p.runs, string(s.id))
+	if err := os.Mkdir(s.folder, 0o755); err != nil {
+		return nil, err
+	}
+	s.ledger, err = ledger.Open(s.folder, s.id, container.Undoers()...)
+	if err != nil {
+		return nil, err
+	}
+	s.info = runInfo{ID: s.id, Lab: name, Path: path, Driver: driver, Started: time.Now()}
+	for _, l := range labs {
+		s.info.Variants = append(s.info.Variants, l.Variant.String())
+	}
+	for i, m := range labs[0].Machines {
+		s.info.Machines = append(s.info.Machines, m.Name)
+		for _, a := range m.Accounts {
+			if i == 0 {
+				s.info.Accounts = append(s.info.Accounts, a.Name)
+			}
+		}
+	}
+	return s, s.write()
+}
+
+func (s *session) write() error {
+	data, err := json.MarshalIndent(s.info, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.folder, runInfoFile), append(data, '\n'), 0o644)
+}
+
+// collectDead undoes the runs whose process was killed.
+func (w *world) collectDead(ctx context.Context, p paths) error {
+	dead, err := ledger.Dead(p.runs)
+	if err != nil || len(dead) == 0 {
+		return err
+	}
+	for _, r := range dead {
+		fmt.Fprintf(w.stderr, "undoing run %s, which was killed\n", r.ID)
+	}
+	return ledger.Collect(ctx, dead, container.Undoers()...)
+}
+
+// storedRuns reads the run.json of every run, the newest last.
+func (w *world) storedRuns() ([]runInfo, paths, error) {
+	p, err := w.paths()
+	if err != nil {
+		return nil, p, err
+	}
+	entries, err := os.ReadDir(p.runs)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, p, err
+	}
+	var runs []runInfo
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(p.runs, e.Name(), runInfoFile))
+		var info runInfo
+		if err != nil || json.Unmarshal(data, &info) != nil {
+			continue // not a run, or one that was killed before it began
+		}
+		runs = append(runs, info)
+	}
+	return runs, p, nil
+}
+
+// findRun is the run with that id, or the newest one that passes; given may be a prefix, or empty for the newest.
+func (w *world) findRun(given string, passes func(runInfo) bool, none string) (runInfo, paths, error) {
+	runs, p, err := w.storedRuns()
+	if err != nil {
+		return runInfo{}, p, err
+	}
+	for i := len(runs) - 1; i >= 0; i-- {
+		if given == string(runs[i].ID) || (given == "" && passes(runs[i])) {
+			return runs[i], p, nil
+		}
+	}
+	if given != "" {
+		return runInfo{}, p, usage("there is no run %q: saigen runs lists them", given)
+	}
+	return runInfo{}, p, usage("%s", none)
+}
+
+// engine is the address of an existing Docker or Podman that the user wants; empty: saigen's own.
+func (w *world) engine() string {
+	if e := w.env("SAIGEN_ENGINE"); e != "" {
+		return e
+	}
+	return w.env("DOCKER_HOST")
+}
+
+// newContainerDriver wires the driver of system containers.
+func newContainerDriver(w *world, s *session) (driver, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return container.New(container.Options{
+		Self:    self,
+		Engine:  w.engine(),
+		Images:  image.New(s.paths.cache, w.log),
+		Runtime: s.paths.runtime,
+		Scratch: func(lab.RunID) string { return filepath.Join(s.folder, "scratch") },
+		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return s.ledger, nil },
+		Log:     w.log,
+	}), nil
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saigen-lab/saigen/container"
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/ledger"
+	"github.com/saigen-lab/saigen/runner"
+)
+
+func (w *world) upCommand() *cobra.Command {
+	var f runFlags
+	var healthy bool
+	c := &cobra.Command{
+		Use:   "up LAB [AXIS:VALUE|!AXIS:VALUE ...]",
+		Short: "Bring one variant to its broken state and leave it there",
+		Long: `Bring up the machines and stacks of one variant, inject its faults, wait for the symptoms, and stop there, with
+everything running. saigen shell, exec and logs go in; saigen down removes it.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, labs, err := w.choose(args)
+			if err != nil {
+				return err
+			}
+			if len(labs) > 1 {
+				var names []string
+				for _, l := range labs {
+					names = append(names, l.Variant.String())
+				}
+				return usage("%d variants are meant, and one is brought up; add a filter:\n\n    %s", len(labs), strings.Join(names, "\n    "))
+			}
+			until := runner.InForce
+			if healthy {
+				until = runner.Baseline
+			}
+			run, err := w.start(cmd.Context(), file.Path, file, labs, f)
+			if err != nil {
+				return err
+			}
+			err = run.runner.Up(cmd.Context(), labs[0], until)
+			if err == nil {
+				err = run.keep(labs[0].Variant)
+			}
+			run.finish(cmd.Context(), nil)
+			if err != nil {
+				return alreadyTold(cmd.Context(), err)
+			}
+			w.sayNext(run.session)
+			return nil
+		},
+		ValidArgsFunction: w.completeLabsAndFilters,
+	}
+	w.driverFlag(c, &f)
+	c.Flags().BoolVar(&healthy, "healthy", false, "stop before the faults are injected")
+	w.outputFlags(c, &f)
+	return c
+}
+
+// alreadyTold keeps the exit code of an error that the run's events have shown.
+func alreadyTold(ctx context.Context, err error) error {
+	code := runner.ExitInconclusive
+	if ctx.Err() != nil {
+		code = runner.ExitInterrupted
+	}
+	return &exitError{code: code}
+}
+
+func (w *world) downCommand() *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use:   "down [RUN]",
+		Short: "Remove the machines that saigen up, or run --keep, left running",
+		Long:  "Remove the machines of a run that was left running: the newest one, or the one that is named. The evidence stays.",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := w.paths()
+			if err != nil {
+				return err
+			}
+			left, err := ledger.Left(p.runs)
+			if err != nil {
+				return err
+			}
+			var these []ledger.Run
+			for _, r := range left {
+				if all || (len(args) == 1 && args[0] == string(r.ID)) {
+					these = append(these, r)
+				}
+			}
+			switch {
+			case len(args) == 0 && !all && len(left) > 0:
+				these = left[len(left)-1:]
+			case len(these) == 0 && len(args) == 1:
+				return usage("nothing of run %q is running: saigen runs lists them", args[0])
+			case len(these) == 0:
+				fmt.Fprintln(w.stdout, "nothing is running")
+				return nil
+			}
+			if err := ledger.Collect(cmd.Context(), these, container.Undoers()...); err != nil {
+				return err
+			}
+			for _, r := range these {
+				fmt.Fprintf(w.stdout, "removed the machines of run %s\n", r.ID)
+			}
+			return nil
+		},
+		ValidArgsFunction: w.completeUp,
+	}
+	c.Flags().BoolVar(&all, "all", false, "of every run")
+	return c
+}
+
+func (w *world) gcCommand() *cobra.Command {
+	var dry bool
+	c := &cobra.Command{
+		Use:   "gc",
+		Short: "Remove what killed runs have left on this host",
+		Long: `Remove what runs whose process was killed have left: processes, cgroups, storage. saigen run does it too before
+it starts. Runs that were left running on purpose are for saigen down.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := w.paths()
+			if err != nil {
+				return err
+			}
+			dead, err := ledger.Dead(p.runs)
+			if err != nil {
+				return err
+			}
+			if len(dead) == 0 {
+				fmt.Fprintln(w.stdout, "nothing is left of any killed run")
+				return nil
+			}
+			for _, r := range dead {
+				fmt.Fprintf(w.stdout, "run %s\n", r.ID)
+				for _, e := range r.Entries {
+					fmt.Fprintf(w.stdout, "  %s %s\n", e.Kind, e.Path)
+				}
+			}
+			if dry {
+				return nil
+			}
+			if err := ledger.Collect(cmd.Context(), dead, container.Undoers()...); err != nil {
+				return err
+			}
+			fmt.Fprintln(w.stdout, "removed")
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&dry, "dry-run", false, "only list it")
+	return c
+}
+
+// connect reaches a machine of a run that was left running; machine is a name, or empty for the first.
+func (w *world) connect(ctx context.Context, run, machine string) (lab.Running, runInfo, error) {
+	info, p, err := w.findRun(run, func(r runInfo) bool { return r.Up != nil && w.isUp(r.ID) },
+		"no machine is running: saigen up LAB brings one up")
+	if err != nil {
+		return nil, info, err
+	}
+	if machine == "" && len(info.Machines) > 0 {
+		machine = info.Machines[0]
+	}
+	m, err := container.Connect(ctx, filepath.Join(p.runtime, string(info.ID)), machine)
+	return m, info, err
+}
+
+func (w *world) isUp(id lab.RunID) bool {
+	p, err := w.paths()
+	if err != nil {
+		return false
+	}
+	left, err := ledger.Left(p.runs)
+	if err != nil {
+		return false
+	}
+	for _, r := range left {
+		if r.ID == id && r.Kept {
+			return true
+		}
+	}
+	return false
+}

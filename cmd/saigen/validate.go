@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	textdiff "github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
+
+	"github.com/saigen-lab/saigen/labfile"
+	"github.com/saigen-lab/saigen/report"
+	"github.com/saigen-lab/saigen/runner"
+	"github.com/saigen-lab/saigen/stack"
+)
+
+func (w *world) validateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate [LAB|FOLDER ...]",
+		Short: "Check labs as a run would, without starting anything",
+		Long: `Check labs: everything that a run would check before it starts something, offline and in milliseconds.
+All mistakes are shown at once, each at file:line:column. A folder means every lab below it; nothing means the
+current folder. Exit code 2 when something is wrong.`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			found, err := findLabs(args)
+			if err != nil {
+				return err
+			}
+			var all labfile.Diagnostics
+			var said string
+			for _, path := range found {
+				f, diags := labfile.Load(path, w.kinds, stack.Read)
+				all = append(all, diags...)
+				if f != nil {
+					said += fmt.Sprintf("%s: right in all of its variants (%d)\n", filepath.Dir(path), len(f.Variants()))
+				}
+			}
+			if len(all) > 0 {
+				w.complain(all)
+			}
+			fmt.Fprint(w.stdout, said)
+			if all.HasErrors() {
+				return &exitError{code: runner.ExitUsage}
+			}
+			return nil
+		},
+		ValidArgsFunction: completeLabs,
+	}
+}
+
+func (w *world) listCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list [LAB|FOLDER ...]",
+		Short: "List labs and their variants",
+		RunE: func(_ *cobra.Command, args []string) error {
+			found, err := findLabs(args)
+			if err != nil {
+				return err
+			}
+			var rows []report.LabLine
+			for _, path := range found {
+				f, err := w.load(path)
+				if err != nil {
+					return err
+				}
+				row := report.LabLine{Name: filepath.Dir(path), Title: f.Title}
+				for _, v := range f.Variants() {
+					row.Variants = append(row.Variants, report.LabVariant{Variant: v, Expect: f.Lab(v).Expect})
+				}
+				rows = append(rows, row)
+			}
+			st := w.style(w.stdout)
+			st.Level = report.Verbose
+			report.Labs(w.stdout, st, rows)
+			return nil
+		},
+		ValidArgsFunction: completeLabs,
+	}
+}
+
+func (w *world) fmtCommand() *cobra.Command {
+	var check, diff bool
+	c := &cobra.Command{
+		Use:   "fmt [LAB|FOLDER ...]",
+		Short: "Format lab files",
+		Long:  "Format lab files in place, and print the names of those that changed.",
+		RunE: func(_ *cobra.Command, args []string) error {
+			files, err := findHCL(args)
+			if err != nil {
+				return err
+			}
+			changed := false
+			for _, path := range files {
+				src, err := os.ReadFile(path)
+				if err != nil {
+					return usage("cannot read %s: %v", path, err)
+				}
+				out, diags := labfile.Format(src, path)
+				if diags.HasErrors() {
+					w.complain(diags)
+					return &exitError{code: runner.ExitUsage}
+				}
+				if string(out) == string(src) {
+					continue
+				}
+				changed = true
+				fmt.Fprintln(w.stdout, path)
+				if diff {
+					_, _ = w.stdout.Write(textdiff.Diff(path, src, path+" formatted", out))
+				}
+				if check || diff {
+					continue
+				}
+				if err := replaceFile(path, out); err != nil {
+					return usage("cannot write %s: %v", path, err)
+				}
+			}
+			if check && changed {
+				return &exitError{code: runner.ExitUnexpected}
+			}
+			return nil
+		},
+		ValidArgsFunction: completeLabs,
+	}
+	c.Flags().BoolVar(&check, "check", false, "change nothing; exit code 1 when a file is not formatted")
+	c.Flags().BoolVar(&diff, "diff", false, "change nothing; print what would change")
+	return c
+}
+
+// replaceFile writes a file whole or not at all, and keeps its mode.
+func replaceFile(path string, data []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(info.Mode().Perm())
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
