@@ -134,17 +134,14 @@ func (d *decoder) checkPath(v reflect.Value, p lab.Path, at hcl.Range) {
 	}
 	rel = filepath.ToSlash(rel)
 	v.SetString(rel)
-	if d.root == nil {
-		return
-	}
-	if _, err := d.root.Stat(rel); err != nil {
+	if _, err := d.stat(rel); err != nil {
 		d.fail(at, "No such file", "%q cannot be used: %s.%s", string(p), pathError(err), didYouMean(filepath.Base(rel), d.siblings(rel)))
 	}
 }
 
 // siblings are the names in a path's folder.
 func (d *decoder) siblings(rel string) []string {
-	f, err := d.root.Open(filepath.Dir(rel))
+	f, err := d.root.Open(filepath.Dir(rel)) // there is a root, or nothing would be missing in it
 	if err != nil {
 		return nil
 	}
@@ -159,8 +156,27 @@ func (d *decoder) siblings(rel string) []string {
 
 // isFolder says whether a path that passed checkPath is a folder.
 func (d *decoder) isFolder(p lab.Path) bool {
-	st, err := d.root.Stat(string(p))
-	return err == nil && st.IsDir()
+	folder, err := d.stat(string(p))
+	return err == nil && folder
+}
+
+// stat says whether a path of the lab is there, and a folder. It looks once, since every variant asks again.
+func (r *reader) stat(rel string) (folder bool, err error) {
+	if r.root == nil {
+		return false, nil
+	}
+	known, ok := r.seen[rel]
+	if !ok {
+		st, err := r.root.Stat(rel)
+		known = seen{folder: err == nil && st.IsDir(), err: err}
+		r.seen[rel] = known
+	}
+	return known.folder, known.err
+}
+
+type seen struct {
+	folder bool
+	err    error
 }
 
 func (d *decoder) checkRef(address, word string, at hcl.Range) {

@@ -20,6 +20,7 @@ type reader struct {
 	labDir   string // the lab's own folder, absolute
 	rootOf   string // the folder that all paths are relative to: labDir, or its parent when an include lies there
 	root     *os.Root
+	seen     map[string]seen // by path: what lies in root
 	read     map[string]bool // absolute paths of the files that were read
 	shown    string          // the lab's folder, as the user wrote it
 	mainFile string
