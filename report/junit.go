@@ -44,7 +44,7 @@ func JUnit(w io.Writer, runs ...*runner.Summary) error {
 
 func suiteOf(s *runner.Summary) suite {
 	var one suite
-	one.Name, one.Time = xmlText(s.Lab), seconds(s.Took)
+	one.Name, one.Time = clean(s.Lab), seconds(s.Took)
 	one.AddProperty("run", xmlText(string(s.Run)))
 	one.AddProperty("lab", xmlText(s.Lab))
 	for _, v := range s.Variants {
@@ -86,30 +86,6 @@ type (
 func (s *suite) add(c testcase) {
 	s.AddTestcase(c.Testcase)
 	s.Cases = append(s.Cases, c)
-}
-
-func suiteOf(s *runner.Summary) suite {
-	var one suite
-	one.Name, one.Time = clean(s.Lab), seconds(s.Took)
-	one.AddProperty("run", xmlText(string(s.Run)))
-	one.AddProperty("lab", xmlText(s.Lab))
-	for _, v := range s.Variants {
-		of := ofVariant(s.Outcomes, v.Variant)
-		for _, o := range of {
-			if one.Timestamp == "" {
-				one.SetTimestamp(o.Started)
-			}
-			one.add(testcaseOf(o, len(of) > 1))
-		}
-	}
-	if len(s.Leaks) > 0 {
-		text := xmlText("left on the host, saigen gc removes it:\n" + strings.Join(s.Leaks, "\n"))
-		one.add(testcase{Testcase: junit.Testcase{
-			Name: "nothing is left on the host", Classname: one.Name, Time: seconds(0),
-			Error: &junit.Result{Message: text, Type: "leak", Data: text},
-		}})
-	}
-	return one
 }
 
 func testcaseOf(o *runner.Outcome, repeated bool) testcase {

@@ -35,8 +35,8 @@ func (p *Plain) Event(e runner.Event) {
 	}
 	switch e.Type {
 	case runner.RunStarted:
-		p.trials = e.Trials
-		p.line(e, joinText(e.Subject, counted(e.Trials, "trial"), e.Text))
+		p.trials, p.current = e.Trials, 0
+		p.line(e, runName(e))
 	case runner.TrialStarted:
 		p.current++
 		p.line(e, joinText(trialName(e, p.current, p.trials), e.Text))
@@ -52,7 +52,9 @@ func (p *Plain) Event(e runner.Event) {
 			p.line(e, joinText(where(e), e.Subject+" "+observed(e)))
 		}
 	case runner.Appeared:
-		p.line(e, joinText(where(e), "appeared "+e.Subject, e.Text))
+		if !strings.HasPrefix(e.Phase, string(runner.Treat)) { // while a remedy runs nothing is judged
+			p.line(e, joinText(where(e), "appeared "+e.Subject, e.Text))
+		}
 	case runner.TrialEnded:
 		p.trialEnded(e)
 	case runner.RunEnded:
@@ -135,6 +137,15 @@ func observed(e runner.Event) string {
 		holds = "holds"
 	}
 	return holds + ": " + e.Observation.Summary + ", took " + Duration(e.Observation.Took)
+}
+
+// runName is "run 20260301-100000-k3f9, 6 trials".
+func runName(e runner.Event) string {
+	name := strings.TrimSpace("run " + e.Text)
+	if n := counted(e.Trials, "trial"); n != "" {
+		name += ", " + n
+	}
+	return name
 }
 
 func trialName(e runner.Event, n, of int) string {

@@ -99,11 +99,11 @@ func (s *script) startArm(name string) {
 // staleDNS is one reproduced trial: the fault arm first, as the control arm holds for as long as the fault phase took.
 func staleDNS() (events []runner.Event, sum *runner.Summary) {
 	s := &script{at: began}
-	s.tell(runner.Event{Type: runner.RunStarted, Subject: "stale-dns", Trials: 1})
-	s.wait(31200 * time.Millisecond)
-	s.tell(runner.Event{Type: runner.Prepared, Text: "image host: bookworm, 143 packages, 31.2 s"})
+	s.tell(runner.Event{Type: runner.RunStarted, Text: "20260301-100000-k3f9", Trials: 1})
 	started := s.at
-	s.tell(runner.Event{Type: runner.TrialStarted})
+	s.tell(runner.Event{Type: runner.TrialStarted, Text: "nginx is slow: container DNS answers with the addresses of containers that are gone"})
+	s.step("building image.host: bookworm, 143 packages", 0, 31200*time.Millisecond)
+	s.tell(runner.Event{Type: runner.Prepared, Text: "image.host: bookworm, 143 packages, 31.2 s"})
 
 	s.startArm(runner.Fault)
 	s.begin(runner.InForce, "", 2*time.Minute)
@@ -129,7 +129,13 @@ func staleDNS() (events []runner.Event, sum *runner.Summary) {
 		s.end()
 		s.begin(runner.Soak, r.Name, 30*time.Second)
 		s.look(!r.Cures)
-		s.wait(30 * time.Second)
+		text, took := "every symptom is gone", 30*time.Second
+		if !r.Cures {
+			s.tell(runner.Event{Type: runner.Appeared, Subject: dnsDead, Text: deadDNS})
+			text, took = "did not cure", 2500*time.Millisecond
+		}
+		s.wait(took)
+		s.tell(runner.Event{Type: runner.Step, Subject: "remedy." + r.Name, Text: text})
 		s.end()
 	}
 	s.tell(runner.Event{Type: runner.ArmEnded})
@@ -168,7 +174,7 @@ func staleDNS() (events []runner.Event, sum *runner.Summary) {
 // troubled is a run in which everything goes wrong, told with text that no terminal should be given.
 func troubled() []runner.Event {
 	s := &script{at: began}
-	s.tell(runner.Event{Type: runner.RunStarted, Subject: "stale-dns", Trials: 1})
+	s.tell(runner.Event{Type: runner.RunStarted, Text: "x", Trials: 1})
 	s.tell(runner.Event{Type: runner.TrialStarted})
 	s.startArm(runner.Fault)
 	s.begin(runner.InForce, "", 2*time.Minute)

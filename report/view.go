@@ -13,8 +13,9 @@ import (
 
 // view is what the terminal knows of the run under way.
 type view struct {
-	lab         string
-	trials, nth int // of how many, and the one under way
+	run         string // "run 20260301-100000-k3f9, 6 trials"
+	title       string // of the lab
+	trials, nth int    // of how many, and the one under way
 	trial       runner.Event
 	arm         string
 	phase       runner.Event
@@ -37,15 +38,20 @@ func (v *view) event(st Style, e runner.Event) []string {
 	g := st.glyphs()
 	switch e.Type {
 	case runner.RunStarted:
-		v.lab, v.trials = clean(e.Subject), e.Trials
-		return v.say(st, st.paint(bold, v.lab)+after(": ", joinText(counted(e.Trials, "trial"), e.Text)))
+		*v = view{run: clean(runName(e)), trials: e.Trials}
+		return v.say(st, v.run)
 	case runner.Prepared:
 		v.step = runner.Event{}
 		return v.say(st, st.paint(green, g.good)+" "+clean(e.Text))
 	case runner.TrialStarted:
 		v.nth++
 		v.trial, v.arm, v.phase, v.step, v.seen = e, "", runner.Event{}, runner.Event{}, nil
-		return append([]string{""}, v.say(st, st.paint(bold, clean(trialName(e, v.nth, v.trials))))...)
+		out := append([]string{""}, v.say(st, st.paint(bold, clean(trialName(e, v.nth, v.trials))))...)
+		if e.Text != "" && e.Text != v.title {
+			v.title = e.Text
+			out = append(out, v.say(st, st.paint(dim, clean(e.Text)))...)
+		}
+		return out
 	case runner.ArmStarted:
 		v.arm, v.phase, v.step = e.Arm, runner.Event{}, runner.Event{}
 		for i := range v.seen {
@@ -62,12 +68,15 @@ func (v *view) event(st Style, e runner.Event) []string {
 		return v.say(st, fmt.Sprintf("%s  %s  %s", padLeft(took, elapsedWidth), armPhase(e), st.paint(dim, clean(e.Text))))
 	case runner.Step:
 		v.step = e
-		if st.Level >= Verbose {
+		if st.Level >= Verbose || strings.HasPrefix(e.Phase, string(runner.Soak)) { // what a remedy did
 			return v.say(st, st.paint(dim, padLeft("", elapsedWidth)+"  "+clean(e.Text)))
 		}
 	case runner.Observed:
 		v.observe(e)
 	case runner.Appeared:
+		if remedied(e) {
+			return nil // the live line shows it, and the remedy's step says what came of it
+		}
 		c, sign := green, g.present
 		if e.Arm != runner.Fault || e.Phase == string(runner.Baseline) {
 			c, sign = red, g.bad
@@ -87,6 +96,11 @@ func (v *view) event(st Style, e runner.Event) []string {
 		v.ended = true
 	}
 	return nil
+}
+
+// remedied says whether an event is of a phase after the fault's own.
+func remedied(e runner.Event) bool {
+	return strings.HasPrefix(e.Phase, string(runner.Treat)) || strings.HasPrefix(e.Phase, string(runner.Soak))
 }
 
 func (v *view) verdict(st Style, o *runner.Outcome) []string {
@@ -154,7 +168,7 @@ func (v *view) lines(st Style, now time.Time) []string {
 	}
 	g := st.glyphs()
 	var out []string
-	head := cmp.Or(clean(v.trial.Variant), v.lab)
+	head := cmp.Or(clean(v.trial.Variant), v.run)
 	if v.trials > 1 && v.nth > 0 {
 		head += fmt.Sprintf("  %d of %d", v.nth, v.trials)
 	}
