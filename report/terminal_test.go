@@ -94,7 +94,7 @@ func TestTerminalResized(t *testing.T) {
 	clock := began
 	term := newTerminal(v, Style{}, v.size, func() time.Time { return clock })
 	replay(term, &clock, events, func(e runner.Event) {
-		if e.Type != runner.Appeared || e.Subject != dnsDead {
+		if e.Type != runner.Appeared || e.Subject != dnsDead || e.Phase != string(runner.InForce) {
 			return
 		}
 		for _, cols := range []int{80, 41, 60} {

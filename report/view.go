@@ -63,19 +63,22 @@ func (v *view) event(st Style, e runner.Event) []string {
 			v.seen[i].known = false
 		}
 	case runner.PhaseEnded:
-		took := Duration(e.At.Sub(v.phase.At))
+		took, text := Duration(e.At.Sub(v.phase.At)), e.Text
+		if text == "" && role(v.step.Subject) == "remedy" && strings.HasPrefix(e.Phase, string(runner.Soak)) {
+			text = v.step.Text // what came of the remedy
+		}
 		v.step = runner.Event{}
-		return v.say(st, fmt.Sprintf("%s  %s  %s", padLeft(took, elapsedWidth), armPhase(e), st.paint(dim, clean(e.Text))))
+		return v.say(st, fmt.Sprintf("%s  %s  %s", padLeft(took, elapsedWidth), armPhase(e), st.paint(dim, clean(text))))
 	case runner.Step:
 		v.step = e
-		if st.Level >= Verbose || strings.HasPrefix(e.Phase, string(runner.Soak)) { // what a remedy did
+		if st.Level >= Verbose {
 			return v.say(st, st.paint(dim, padLeft("", elapsedWidth)+"  "+clean(e.Text)))
 		}
 	case runner.Observed:
 		v.observe(e)
 	case runner.Appeared:
 		if remedied(e) {
-			return nil // the live line shows it, and the remedy's step says what came of it
+			return nil // the live line shows it, and the end of the soak says what came of the remedy
 		}
 		c, sign := green, g.present
 		if e.Arm != runner.Fault || e.Phase == string(runner.Baseline) {
