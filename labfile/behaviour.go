@@ -101,7 +101,7 @@ func (e *evaluator) settings(d *decoder, settings, own any) (json.RawMessage, bo
 	if c, ok := settings.(lab.Checker); ok {
 		before := e.errors
 		for _, p := range c.Check() {
-			e.fail(d.attrRange(p.Attr), p.Summary, "%s", p.Detail)
+			e.fail(d.attrRange(p.Attr), capital(p.Summary), "%s", p.Detail)
 		}
 		if e.errors > before {
 			return nil, false

@@ -189,7 +189,7 @@ func (d *decoder) checkRef(address, word string, at hcl.Range) {
 		if slices.Contains(d.scope.names[word], address) {
 			near = " Did you mean " + word + "." + address + "?"
 		}
-		d.fail(at, "Not an address", "%s is needed here, by its address, such as %s.NAME without quotes; %q is none.%s", strings.ToUpper(article(word)[:1])+article(word)[1:], word, address, near)
+		d.fail(at, "Not an address", "%s is needed here, by its address, such as %s.NAME without quotes; %q is none.%s", capital(article(word)), word, address, near)
 	case first != word:
 		d.fail(at, "Reference to the wrong kind of thing", "%s is %s; %s is needed here.%s", address, article(first), article(word), d.scope.offer(word))
 	case !slices.Contains(d.scope.names[word], name):

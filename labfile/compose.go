@@ -35,7 +35,7 @@ func (e *evaluator) readStack(d *decoder, s lab.Stack) (lab.Stack, bool) {
 	for _, err := range leaves(got.err) {
 		var p *lab.PlaceError
 		if errors.As(err, &p) && p.Pos.File != "" {
-			e.fail(e.outsideRange(p.Pos), p.Summary, "%s", p.Detail)
+			e.fail(e.outsideRange(p.Pos), capital(p.Summary), "%s", p.Detail)
 		} else {
 			e.fail(d.attrRange("compose"), "Wrong compose file", "%s.", err)
 		}

@@ -52,6 +52,8 @@ type churn struct {
 	Stack lab.StackRef `hcl:"stack" json:"stack"`
 	// Service of the stack that dies.
 	Service lab.ServiceName `hcl:"service" json:"service"`
+	// DiesOf is what makes a round end.
+	DiesOf string `hcl:"dies_of,optional" json:"dies_of,omitempty"`
 	// How often.
 	Rounds int   `hcl:"rounds,optional" json:"rounds"`
 	Kill   *kill `hcl:"kill,block" json:"kill,omitempty"` // how each round ends
@@ -104,7 +106,7 @@ func (d *dnsAnswers) Check() []lab.Problem {
 		return []lab.Problem{{Attr: "over", Summary: "Number below zero", Detail: "There are never fewer answers than 0."}}
 	}
 	if d.Only != nil && d.Only.Dead && d.Name == "dead" {
-		return []lab.Problem{{Attr: "only.dead", Summary: "Dead and dead", Detail: "That is too much."}}
+		return []lab.Problem{{Attr: "only.dead", Summary: "dead and dead", Detail: "That is too much."}}
 	}
 	return nil
 }

@@ -80,3 +80,11 @@ func article(word string) string {
 	}
 	return "a " + word
 }
+
+// capital is text with its first letter in upper case, as summaries and sentences begin.
+func capital(s string) string {
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
