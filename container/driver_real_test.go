@@ -96,6 +96,9 @@ func newBench(dir string, id lab.RunID, change func(*Options)) (*bench, error) {
 		return nil, err
 	}
 	log := slog.New(slog.DiscardHandler)
+	if testing.Verbose() {
+		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 	o := Options{
 		Self:    self,
 		Images:  image.New(cache, log),
@@ -122,9 +125,6 @@ func open(t *testing.T, id lab.RunID, l *lab.Lab) *bench {
 			t.Error(err)
 		}
 	})
-	if pinned(b.Driver, l) {
-		return b
-	}
 	if err := b.Prepare(t.Context(), l, t.Logf); err != nil {
 		t.Fatal(explain(err))
 	}
@@ -262,8 +262,7 @@ func abandon(dir string) {
 			return err
 		}
 		l := oneMachine()
-		if pinned(b.Driver, l) {
-		} else if err := b.Prepare(context.Background(), l, func(string, ...any) {}); err != nil {
+		if err := b.Prepare(context.Background(), l, func(string, ...any) {}); err != nil {
 			return err
 		}
 		_, err = b.Start(context.Background(), b.id, l, l.Machines[0])
@@ -364,10 +363,8 @@ func TestExistingEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := twoMachines()
-	if !pinned(b.Driver, l) {
-		if err := b.Prepare(t.Context(), l, t.Logf); err != nil {
-			t.Fatal(explain(err))
-		}
+	if err := b.Prepare(t.Context(), l, t.Logf); err != nil {
+		t.Fatal(explain(err))
 	}
 	before := take(t, b.dir)
 	start(t, b, l, 0)
@@ -451,6 +448,9 @@ func TestMachineWithoutAgent(t *testing.T) {
 	defer cancel()
 	b.bootTime = 2 * time.Second
 	_, err := b.Start(ctx, b.id, l, l.Machines[0])
+	if err != nil {
+		t.Log(explain(err))
+	}
 	var infra *lab.InfraError
 	if !errors.As(err, &infra) {
 		t.Fatalf("the error is %v", err)

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/moby/moby/api/pkg/stdcopy"
+	cerrdefs "github.com/containerd/errdefs"
 	mobycontainer "github.com/moby/moby/api/types/container"
 	mobynetwork "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -44,12 +46,12 @@ const (
 
 // machine is a running system container.
 type machine struct {
-	ref       lab.MachineRef
-	container testcontainers.Container
-	api       *client.Client
-	dir       string // its volumes
-	sock      string // its runtime folder
-	guest     agent
+	ref   lab.MachineRef
+	name  string // its container's
+	api   *client.Client
+	dir   string // its volumes
+	sock  string // its runtime folder
+	guest agent
 
 	mu        sync.Mutex
 	destroyed bool
@@ -57,7 +59,7 @@ type machine struct {
 
 // Start makes the machine's container, waits until everything in it is ready, and makes its accounts.
 func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Machine) (_ lab.Running, err error) {
-	ref := lab.MachineRef("machine." + m.Name)
+	ref, began := lab.MachineRef("machine."+m.Name), time.Now()
 	infra := func(err error) error {
 		var already *lab.InfraError
 		if errors.As(err, &already) || ctx.Err() != nil {
@@ -84,6 +86,7 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 
 	v := &machine{
 		ref:  ref,
+		name: "saigen-" + string(id) + "-" + m.Name,
 		api:  r.engine.api,
 		dir:  filepath.Join(r.dir, "machines", m.Name),
 		sock: filepath.Join(r.sock, m.Name),
@@ -97,9 +100,8 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 	if err != nil {
 		return nil, err
 	}
-	name := "saigen-" + string(id) + "-" + m.Name
 	if d.o.Engine != "" {
-		if err := r.ledger.Record(ledger.Entry{Kind: KindContainer, Path: name, Host: d.o.Engine}); err != nil {
+		if err := r.ledger.Record(ledger.Entry{Kind: KindContainer, Path: v.name, Host: d.o.Engine}); err != nil {
 			return nil, err
 		}
 	}
@@ -107,17 +109,15 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 	if err != nil {
 		return nil, err
 	}
-	c, err := p.CreateContainer(ctx, request(r, net, m, name, images.ref, binds))
-	if c != nil {
-		v.container = c
-	}
+	c, err := p.CreateContainer(ctx, request(r, net, m, v.name, images.ref, binds))
 	if err != nil {
-		return nil, fmt.Errorf("cannot make container %s: %w", name, err)
+		return nil, fmt.Errorf("cannot make container %s: %w", v.name, err)
 	}
 	if err := c.Start(ctx); err != nil {
-		return nil, fmt.Errorf("cannot start container %s: %w", name, err)
+		return nil, fmt.Errorf("cannot start container %s: %w", v.name, err)
 	}
-	if err := v.await(ctx, d.bootTime, d.readiness(v, m)); err != nil {
+	d.o.Log.Debug("container started", "machine", ref, "took", time.Since(began))
+	if err := v.await(ctx, d.bootTime, d.readiness(v, m), d.o.Log); err != nil {
 		return nil, err
 	}
 	return v, nil
@@ -166,6 +166,7 @@ func request(r *run, net *network, m lab.Machine, name, image string, binds []st
 		Cmd: []string{"/sbin/init"}, // podman's systemd mode goes by this name
 		ConfigModifier: func(c *mobycontainer.Config) {
 			c.Hostname = m.Name
+			c.Tty = true // systemd says nothing where there is no console
 			c.StopSignal = "SIGRTMIN+3"
 		},
 		HostConfigModifier: func(h *mobycontainer.HostConfig) {
@@ -218,18 +219,21 @@ func (v *machine) Watch(ctx context.Context, p lab.Probe, each func(lab.Observat
 	return v.guest.Watch(ctx, p, each)
 }
 
-// Console returns the last lines that systemd and the kernel's messages to it left on the console.
+// escape is what systemd colours its console with.
+var escape = regexp.MustCompile("\x1b\\[[0-9;?]*[a-zA-Z]")
+
+// Console returns the last lines that systemd wrote to the console.
 func (v *machine) Console(ctx context.Context) (string, error) {
-	logs, err := v.api.ContainerLogs(ctx, v.container.GetContainerID(), client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "40"})
+	logs, err := v.api.ContainerLogs(ctx, v.name, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "40"})
 	if err != nil {
 		return "", fmt.Errorf("cannot read the console of %s: %w", v.ref, err)
 	}
 	defer logs.Close()
-	var b strings.Builder
-	if _, err := stdcopy.StdCopy(&b, &b, logs); err != nil {
-		return b.String(), fmt.Errorf("cannot read the console of %s: %w", v.ref, err)
+	data, err := io.ReadAll(logs)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the console of %s: %w", v.ref, err)
 	}
-	return b.String(), nil
+	return strings.ReplaceAll(escape.ReplaceAllString(string(data), ""), "\r", ""), nil
 }
 
 // Destroy kills the machine and removes its container, volumes and sockets. It ignores the cancellation of ctx.
@@ -245,13 +249,26 @@ func (v *machine) Destroy(ctx context.Context) error {
 	if v.guest != nil {
 		_ = v.guest.Close() // the machine goes away under it
 	}
-	if v.container != nil {
-		errs = append(errs, v.container.Terminate(ctx, testcontainers.StopContext(ctx), testcontainers.StopTimeout(0)))
-	}
+	errs = append(errs, v.remove(ctx))
 	errs = append(errs, os.RemoveAll(v.sock), os.RemoveAll(v.dir))
 	if err := errors.Join(errs...); err != nil {
 		return &lab.InfraError{What: "cannot destroy " + string(v.ref), Hint: "saigen gc removes what is left", Err: err}
 	}
 	v.destroyed = true
+	return nil
+}
+
+// remove removes the container by its name: when making it was cancelled, nobody knows whether it is there. It is
+// stopped first, with no time to do so, because podman gives systemd ten seconds otherwise.
+func (v *machine) remove(ctx context.Context) error {
+	now := 0
+	_, err := v.api.ContainerStop(ctx, v.name, client.ContainerStopOptions{Timeout: &now})
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	_, err = v.api.ContainerRemove(ctx, v.name, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !cerrdefs.IsNotFound(err) {
+		return err
+	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"time"
@@ -44,7 +45,10 @@ func (d *Driver) readiness(v *machine, m lab.Machine) []requirement {
 				defer done()
 				g, err := d.dial(ctx, filepath.Join(v.sock, agentSocket))
 				if err != nil {
-					return errors.Join(err, context.Cause(ctx))
+					if errors.Is(context.Cause(ctx), errStopped) {
+						return errStopped
+					}
+					return err
 				}
 				v.guest = g
 				return nil
@@ -98,7 +102,7 @@ func (v *machine) command(ctx context.Context, argv ...string) error {
 // whileRunning returns a context that ends, with errStopped as its cause, when the machine's container stops.
 func (v *machine) whileRunning(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	wait := v.api.ContainerWait(ctx, v.container.GetContainerID(), client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	wait := v.api.ContainerWait(ctx, v.name, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 	go func() {
 		select {
 		case <-wait.Result:
@@ -120,12 +124,14 @@ func dialGuest(ctx context.Context, socket string) (agent, error) {
 }
 
 // await goes through the requirements, with one limit for all of them.
-func (v *machine) await(ctx context.Context, limit time.Duration, all []requirement) error {
+func (v *machine) await(ctx context.Context, limit time.Duration, all []requirement, log *slog.Logger) error {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for i, r := range all {
+		began := time.Now()
 		err := r.wait(limited)
 		if err == nil {
+			log.Debug("requirement holds", "machine", v.ref, "what", r.what, "took", time.Since(began))
 			continue
 		}
 		if ctx.Err() != nil {
