@@ -79,22 +79,6 @@ func preparePodman(u accountIDs) error {
 	return writeNew(path, conf, u.uid, u.gid)
 }
 
-// noPidsLimit tells podman to set no limit where the kernel could not keep it: crun refuses to start a container
-// otherwise. This is so on hosts whose pids controller is a cgroup v1 one.
-func noPidsLimit() error {
-	data, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
-	if err != nil {
-		return nil // no cgroup v2: podman itself says what is wrong with that
-	}
-	for _, c := range strings.Fields(string(data)) {
-		if c == "pids" {
-			return nil
-		}
-	}
-	return writeNew("/etc/containers/containers.conf.d/50-saigen.conf",
-		"# Written by saigen: this machine's kernel has no pids controller on cgroup v2.\n[containers]\npids_limit = 0\n", 0, 0)
-}
-
 // writeNew writes a file that does not exist, and its folders.
 func writeNew(path, content string, uid, gid int) error {
 	if _, err := os.Stat(path); err == nil {

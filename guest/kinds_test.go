@@ -12,6 +12,14 @@ import (
 	"github.com/saigen-lab/saigen/lab"
 )
 
+// KindsOfTheTests is for the agent that the external test package starts.
+func KindsOfTheTests() []lab.Kind[lab.Observer] {
+	return []lab.Kind[lab.Observer]{
+		{Name: "fake", New: func() lab.Observer { return &fakeKind{Answer: "default"} }},
+		{Name: "place", New: func() lab.Observer { return &placeKind{} }},
+	}
+}
+
 // fakeKind is an assertion whose looks end as it is told.
 type fakeKind struct {
 	Answer string `json:"answer"`

@@ -1,23 +1,23 @@
-package guest
+package guest_test
 
 import (
 	"os"
 	"testing"
 
-	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/container"
+	"github.com/saigen-lab/saigen/guest"
 )
 
-// TestMain lets the test binary be the agent, as saigen's own binary is: host and agent must be the same build.
+// TestMain lets the test binary be what saigen's own binary is: the agent in the machines, and for the tests that start
+// machines the first process of the engine. Host and agent must be the same build.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "guest" {
-		os.Exit(Main(os.Args[2:], testKinds()))
+	if len(os.Args) > 2 {
+		switch os.Args[1] {
+		case "guest":
+			os.Exit(guest.Main(os.Args[2:], guest.KindsOfTheTests()))
+		case "engine":
+			os.Exit(container.EngineMain(os.Args[2:]))
+		}
 	}
 	os.Exit(m.Run())
-}
-
-func testKinds() []lab.Kind[lab.Observer] {
-	return []lab.Kind[lab.Observer]{
-		{Name: "fake", New: func() lab.Observer { return &fakeKind{Answer: "default"} }},
-		{Name: "place", New: func() lab.Observer { return &placeKind{} }},
-	}
 }

@@ -25,7 +25,7 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 func pair(t *testing.T) *Client {
 	t.Helper()
 	host, machine := net.Pipe()
-	a := newAgent(testKinds(), quiet())
+	a := newAgent(KindsOfTheTests(), quiet())
 	ended := make(chan error, 1)
 	go func() { ended <- a.serve(t.Context(), machine) }()
 	c, err := Connect(t.Context(), host)
@@ -181,8 +181,8 @@ func TestCancelKillsAll(t *testing.T) {
 	defer cancel()
 	var out bytes.Buffer
 	cmd := lab.Command{
-		Argv:   []string{"bash", "-mc", "sleep 1001 & echo $!; (sleep 1002 & echo $!); setsid sleep 1003 & echo $!; echo $$; wait"},
-		Dir:    "/",
+		Argv: []string{"bash", "-mc", "sleep 1001 & echo $!; (sleep 1002 & echo $!); setsid sleep 1003 & echo $!; echo $$; wait"},
+		Dir:  "/",
 		Stdout: writerFunc(func(p []byte) (int, error) {
 			n, err := out.Write(p)
 			if bytes.Count(out.Bytes(), []byte("\n")) == 4 {
@@ -310,9 +310,9 @@ func TestTTY(t *testing.T) {
 	var screen bytes.Buffer
 	asked := false
 	r, err := c.Run(t.Context(), lab.Command{
-		Argv: []string{"bash", "-c", "trap 'stty size; exit 5' WINCH; echo $TERM; stty size; echo ready; while read -r x; do echo got $x; done"},
+		Argv: []string{"bash", "-c", "trap 'stty size; exit 5' WINCH; echo $TERM; stty size; echo ready; read -r x; echo got $x; sleep 1000 & wait"},
 		Dir:  "/", Stdin: in,
-		TTY:  &lab.TTY{Term: "xterm", Rows: 24, Cols: 80, Resize: resize},
+		TTY: &lab.TTY{Term: "xterm", Rows: 24, Cols: 80, Resize: resize},
 		Stdout: writerFunc(func(p []byte) (int, error) {
 			n, err := screen.Write(p)
 			if !asked && strings.Contains(screen.String(), "ready") {
@@ -324,6 +324,8 @@ func TestTTY(t *testing.T) {
 			if strings.Contains(screen.String(), "got hello") && resize != nil {
 				resize <- [2]uint16{50, 132}
 				resize = nil
+			}
+			if strings.Contains(screen.String(), "50 132") {
 				_ = keyboard.Close()
 			}
 			return n, err
@@ -337,7 +339,7 @@ func TestTTY(t *testing.T) {
 			t.Errorf("the screen lacks %q: %q", want, screen.String())
 		}
 	}
-	if r.Code != 5 && r.Code != 0 { // the end of the keyboard and the new size race
+	if r.Code != 5 {
 		t.Errorf("got code %d", r.Code)
 	}
 }

@@ -1,0 +1,190 @@
+package guest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/saigen-lab/saigen/guest"
+	"github.com/saigen-lab/saigen/lab"
+)
+
+var accounts = []lab.Account{
+	{Name: "lin", Session: lab.SessionLinger},
+	{Name: "log", Session: lab.SessionLogin},
+	{Name: "sue", Session: lab.SessionSu},
+	{Name: "non", Session: lab.SessionNone},
+}
+
+// text runs a script that must succeed.
+func text(t *testing.T, c *guest.Client, account, script string) string {
+	t.Helper()
+	cmd := lab.Command{Argv: []string{"bash", "-c", script}, Account: account}
+	r, err := c.Run(context.WithoutCancel(t.Context()), cmd) // also in a Cleanup
+	if err == nil {
+		err = r.Err(cmd)
+	}
+	if err != nil {
+		t.Fatalf("as %q: %s", account, explain(err))
+	}
+	return strings.TrimSpace(string(r.Stdout))
+}
+
+func explain(err error) string {
+	var infra *lab.InfraError
+	if errors.As(err, &infra) {
+		return fmt.Sprintf("%v\n%s", err, infra.Tail)
+	}
+	return err.Error()
+}
+
+// TestRealSessions is docs/sessions.md as a test.
+func TestRealSessions(t *testing.T) {
+	c := realMachine(t)
+	checkSessions(t, c)
+
+	t.Run("again", func(t *testing.T) {
+		before := text(t, c, "", "pgrep -f 'guest hol[d]' | sort")
+		if err := c.AddAccounts(t.Context(), accounts); err != nil {
+			t.Fatal(explain(err))
+		}
+		if after := text(t, c, "", "pgrep -f 'guest hol[d]' | sort"); after != before {
+			t.Errorf("adding the same accounts changed the holders from\n%s\nto\n%s", before, after)
+		}
+	})
+	t.Run("reopened", func(t *testing.T) {
+		for _, a := range accounts {
+			// As a fault does: everything of the account at once, its manager included.
+			text(t, c, "", "pkill -KILL -u "+a.Name+"; while pgrep -u "+a.Name+" >/dev/null; do :; done")
+		}
+		checkSessions(t, c)
+	})
+	t.Run("manager killed", func(t *testing.T) {
+		text(t, c, "", "systemctl kill -s KILL user@1000.service; while systemctl is-active -q user@1000.service; do :; done")
+		checkSessions(t, c)
+	})
+	t.Run("refused", func(t *testing.T) {
+		text(t, c, "", "systemctl mask --runtime -q user@1000.service; systemctl kill -s KILL user@1000.service; while systemctl is-active -q user@1000.service; do :; done")
+		defer func() {
+			text(t, c, "", "systemctl unmask --runtime -q user@1000.service")
+			checkSessions(t, c)
+		}()
+		_, err := c.Run(t.Context(), lab.Command{Argv: []string{"true"}, Account: "lin"})
+		var infra *lab.InfraError
+		if !errors.As(err, &infra) || !strings.Contains(infra.What, "cannot open a session of kind linger for account lin") ||
+			!strings.Contains(infra.Tail, "user@1000.service") {
+			t.Errorf("got %v", err)
+		} else {
+			t.Logf("%s", explain(err))
+		}
+	})
+}
+
+func checkSessions(t *testing.T, c *guest.Client) {
+	t.Helper()
+	const facts = `echo "uid=$(id -u)"; echo "cgroup=$(cut -d: -f3 < <(grep ^0:: /proc/self/cgroup))"; echo "runtime=$XDG_RUNTIME_DIR"
+echo "bus=$DBUS_SESSION_BUS_ADDRESS"; echo "session=$XDG_SESSION_ID"; echo "class=$XDG_SESSION_CLASS"; echo "home=$HOME $PWD"; echo "path=$PATH"`
+	for _, test := range []struct{ account, want string }{
+		{"lin", "uid=1000 cgroup=/user.slice/user-1000.slice/user@1000.service/app.slice/saigen-linger-lin-*.service runtime=/run/user/1000 " +
+			"bus=unix:path=/run/user/1000/bus session= class= home=/home/lin /home/lin path=/usr/local/sbin:*"},
+		{"log", "uid=1001 cgroup=/user.slice/user-1001.slice/session-*.scope runtime=/run/user/1001 " +
+			"bus=unix:path=/run/user/1001/bus session=* class=user home=/home/log /home/log path=/usr/local/bin:/usr/bin:/bin:*"},
+		{"sue", "uid=1002 cgroup=/user.slice/user-0.slice/session-*.scope runtime= bus= session= class= home=/home/sue /home/sue path=/usr/local/bin:/usr/bin:/bin:*"},
+		{"non", "uid=1003 cgroup=/system.slice/saigen-agent.service runtime= bus= session= class= home=/home/non /home/non path=/usr/local/bin:/usr/bin:/bin"},
+	} {
+		got := strings.ReplaceAll(text(t, c, test.account, facts), "\n", " ")
+		// Slashes are nothing special here.
+		if ok, err := filepath.Match(strings.ReplaceAll(test.want, "/", "|"), strings.ReplaceAll(got, "/", "|")); !ok || err != nil {
+			t.Errorf("account %s: got\n%s, want\n%s", test.account, got, test.want)
+		}
+	}
+	sessions := text(t, c, "", "loginctl list-sessions --no-legend | awk '{print $3}' | sort")
+	if sessions != "log\nroot" {
+		t.Errorf("logged in are %q, want log, and root for su", sessions)
+	}
+	managers := text(t, c, "", "systemctl list-units --no-legend --state=active 'user@*.service' | awk '{print $1}' | sort")
+	if managers != "user@0.service\nuser@1000.service\nuser@1001.service" {
+		t.Errorf("user managers: %q", managers)
+	}
+	if users := text(t, c, "", "loginctl list-users --no-legend | awk '$3 == \"yes\" {print $2}'"); users != "lin" {
+		t.Errorf("lingering are %q", users)
+	}
+}
+
+// TestRealAgentRestarts: what runs in a session does not notice that the agent was started again.
+func TestRealAgentRestarts(t *testing.T) {
+	c := realMachine(t)
+	before := text(t, c, "", "pgrep -f 'guest hol[d]' | sort")
+	_, _ = c.Run(t.Context(), lab.Command{Argv: []string{"systemctl", "kill", "-s", "KILL", "--kill-who=main", "saigen-agent.service"}})
+	<-c.Lost()
+	c = dial(t)
+	if after := text(t, c, "", "pgrep -f 'guest hol[d]' | sort"); after != before {
+		t.Errorf("the holders changed from\n%s\nto\n%s", before, after)
+	}
+	checkSessions(t, c)
+}
+
+func TestRealPut(t *testing.T) {
+	c := realMachine(t)
+	if err := c.Put(t.Context(), lab.File{Path: "/home/log/a/b/file", Data: []byte("hello"), Mode: 0o640, Owner: "log"}); err != nil {
+		t.Fatal(err)
+	}
+	got := text(t, c, "", "cd /home/log; stat -c '%n %U:%G %a' a a/b a/b/file; ls -A a/b; cat a/b/file")
+	if want := "a log:log 755\na/b log:log 755\na/b/file log:log 640\nfile\nhello"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if err := c.Put(t.Context(), lab.File{Path: "/etc/x", Owner: "nobody-of-that-name"}); err == nil {
+		t.Error("wrote a file of an account that does not exist")
+	}
+}
+
+// TestRealRoundTrip measures; the budget is 2 ms on a host that does nothing else.
+func TestRealRoundTrip(t *testing.T) {
+	c := realMachine(t)
+	for _, a := range []string{"", "lin", "log", "sue", "non"} {
+		var best time.Duration
+		for range 300 {
+			began := time.Now()
+			if _, err := c.Run(t.Context(), lab.Command{Argv: []string{"true"}, Account: a}); err != nil {
+				t.Fatal(explain(err))
+			}
+			if took := time.Since(began); best == 0 || took < best {
+				best = took
+			}
+		}
+		t.Logf("true as %q: %v at best", a, best)
+		if best > 2*time.Millisecond {
+			t.Errorf("true as %q takes %v at best", a, best)
+		}
+	}
+}
+
+// realMachine connects to the agent of a machine that has this binary as its saigen, and adds the accounts.
+func realMachine(t *testing.T) *guest.Client {
+	t.Helper()
+	if os.Getenv("SAIGEN_REAL") != "1" {
+		t.Skip("starts real machines; set SAIGEN_REAL=1")
+	}
+	c := dial(t)
+	if err := c.AddAccounts(t.Context(), accounts); err != nil {
+		t.Fatal(explain(err))
+	}
+	return c
+}
+
+func dial(t *testing.T) *guest.Client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c, err := guest.Dial(ctx, os.Getenv("SAIGEN_AGENT_SOCKET"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
