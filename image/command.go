@@ -3,6 +3,7 @@ package image
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/saigen-lab/saigen/lab"
 )
 
 // command is a program that may run for minutes.
@@ -82,9 +85,44 @@ func (c command) locked(ctx context.Context) ([]string, error) {
 		return last, ctx.Err()
 	}
 	if err != nil {
-		return last, fmt.Errorf("%v:\n%s", err, strings.Join(last, "\n"))
+		return last, &failure{why: complaint(last, err), last: last}
 	}
 	return last, nil
+}
+
+// failure is a command that did not end well.
+type failure struct {
+	why  string
+	last []string // lines that it printed
+}
+
+func (f *failure) Error() string { return f.why }
+
+// complaint is the first line in which apt, mmdebstrap or podman say what is wrong, else the last line of all.
+func complaint(last []string, err error) string {
+	if len(last) == 0 {
+		return err.Error()
+	}
+	for _, line := range last {
+		for _, mark := range []string{"E: ", "Error: "} {
+			if text, ok := strings.CutPrefix(line, mark); ok {
+				return text
+			}
+		}
+	}
+	return last[len(last)-1]
+}
+
+// infra is the error of a step that failed, with the output that explains it apart from the message.
+func infra(what string, err error, log string) error {
+	e := &lab.InfraError{What: what, Err: err}
+	if f, ok := errors.AsType[*failure](err); ok {
+		e.Tail = strings.Join(f.last, "\n")
+	}
+	if _, missing := os.Stat(log); missing == nil {
+		e.Hint = "the whole log: " + log
+	}
+	return e
 }
 
 // follow reads what the command prints until its end, and returns the last lines.

@@ -53,7 +53,7 @@ func (c *Cache) entry(ctx context.Context, kind, hash, what string, say Say, fil
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return "", false, err
 	}
-	if err := c.fill(tmp, dir+".log", fill); err != nil {
+	if err := c.fill(tmp, c.failedLog(kind, hash), fill); err != nil {
 		return "", false, err
 	}
 	return dir, true, os.Rename(tmp, dir)
@@ -72,11 +72,11 @@ func (c *Cache) fill(tmp, failedLog string, fill func(tmp string, log io.Writer)
 	if err == nil {
 		return ignoreMissing(os.Remove(failedLog))
 	}
-	if kept := os.Rename(name, failedLog); kept != nil {
-		return errors.Join(err, kept)
-	}
-	return fmt.Errorf("%w\nthe whole log: %s", err, failedLog)
+	return errors.Join(err, os.Rename(name, failedLog))
 }
+
+// failedLog is where the log of a build that failed stays.
+func (c *Cache) failedLog(kind, hash string) string { return filepath.Join(c.dir, kind, hash+".log") }
 
 func ignoreMissing(err error) error {
 	if errors.Is(err, os.ErrNotExist) {

@@ -81,7 +81,7 @@ type info struct {
 }
 
 // Build finds the image in the cache or builds it, which may take minutes. labDir is the lab's folder, where the
-// source of a Go image lies. The same image asked for twice at once is built once.
+// source of a Go image lies. A failure is a lab.InfraError, a wrong declaration is not. The same image asked for twice at once is built once.
 func (c *Cache) Build(ctx context.Context, img lab.Image, role Role, labDir string, say Say) (Built, error) {
 	began := time.Now()
 	b, err := c.builder(img, role, labDir)
@@ -90,7 +90,7 @@ func (c *Cache) Build(ctx context.Context, img lab.Image, role Role, labDir stri
 	}
 	key, err := b.key(ctx)
 	if err != nil {
-		return Built{}, fmt.Errorf("cannot build image.%s: %w", img.Name, err)
+		return Built{}, infra("cannot build image."+img.Name, err, "")
 	}
 	sum := sha256.Sum256(key)
 	hash := hex.EncodeToString(sum[:])
@@ -104,7 +104,7 @@ func (c *Cache) Build(ctx context.Context, img lab.Image, role Role, labDir stri
 		return writeInfo(tmp, info{Image: img, Role: role, Made: time.Now().UTC(), Packages: packages})
 	})
 	if err != nil {
-		return Built{}, fmt.Errorf("cannot build %s: %w", what, err)
+		return Built{}, infra("cannot build "+what, err, c.failedLog("images", hash))
 	}
 	in, err := readInfo(dir)
 	if err != nil {

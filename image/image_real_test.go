@@ -16,8 +16,8 @@ import (
 	"github.com/saigen-lab/saigen/lab"
 )
 
-// real skips a test that needs root, a network and minutes. SAIGEN_IMAGE_CACHE names a cache to keep between runs.
-func real(t *testing.T) *Cache {
+// realCache skips a test that needs root, a network and minutes. SAIGEN_IMAGE_CACHE names a cache to keep between runs.
+func realCache(t *testing.T) *Cache {
 	t.Helper()
 	if os.Getenv("SAIGEN_REAL") != "1" {
 		t.Skip("it builds real images: set SAIGEN_REAL=1")
@@ -50,7 +50,7 @@ func names(packages []Package) []string {
 func TestRealMachine(t *testing.T) {
 	for _, suite := range []string{"bookworm", "trixie"} {
 		t.Run(suite, func(t *testing.T) {
-			c, say := real(t), saying(t)
+			c, say := realCache(t), saying(t)
 			before := mounts(t)
 			img := lab.Image{Name: "host", Debian: suite, Packages: []string{"podman", "podman-compose", "aardvark-dns", "slirp4netns", "uidmap", "iptables"}}
 			b, err := c.Build(t.Context(), img, Machine, "", say)
@@ -92,7 +92,7 @@ func TestRealMachine(t *testing.T) {
 }
 
 func TestRealServices(t *testing.T) {
-	c, say := real(t), saying(t)
+	c, say := realCache(t), saying(t)
 	labDir := t.TempDir()
 	write(t, filepath.Join(labDir, "app", "main.go"), "package main\n\nfunc main() { println(\"here\") }\n")
 	nginx, err := c.Build(t.Context(), lab.Image{Name: "nginx", Debian: "bookworm", Packages: []string{"nginx-light", "ssl-cert"}}, Service, labDir, say)
@@ -185,7 +185,7 @@ func TestRealStoppedBuild(t *testing.T) {
 		_, err := New(dir, slog.New(slog.DiscardHandler)).Build(t.Context(), img, Service, "", quiet)
 		t.Fatal("the build ended: ", err)
 	}
-	real(t)
+	realCache(t)
 	c := New(t.TempDir(), slog.New(slog.NewTextHandler(t.Output(), nil))) // its path is how its processes are found
 	before := mounts(t)
 	killed := exec.Command(os.Args[0], "-test.run=^TestRealStoppedBuild$")
@@ -261,5 +261,13 @@ func await(t *testing.T, what string, ok func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it never happened that %s", what)
 		}
+	}
+}
+
+func TestRealUnknownPackage(t *testing.T) {
+	c := realCache(t)
+	_, err := c.Build(t.Context(), lab.Image{Name: "typo", Debian: "bookworm", Packages: []string{"podmann"}}, Service, "", saying(t))
+	if err == nil || !strings.HasSuffix(err.Error(), "mmdebstrap: Unable to locate package podmann") {
+		t.Errorf("the error is %v", err)
 	}
 }

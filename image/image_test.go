@@ -3,6 +3,7 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -188,8 +189,12 @@ func TestFailedBuildKeepsItsLog(t *testing.T) {
 	write(t, filepath.Join(dir, "app", "main.go"), "package main\n\nfunc main() { undefined() }\n")
 	c := testCache(t)
 	_, err := c.Build(t.Context(), lab.Image{Name: "app", Go: "app"}, Service, dir, quiet)
-	if err == nil || !strings.Contains(err.Error(), "undefined: undefined") || !strings.Contains(err.Error(), "the whole log: ") {
-		t.Fatalf("the error is %v", err)
+	in, ok := errors.AsType[*lab.InfraError](err)
+	if !ok || !strings.HasSuffix(in.Error(), "go build: ./main.go:3:15: undefined: undefined") || !strings.Contains(in.Tail, "# app\n") {
+		t.Fatalf("the error is %v, %+v", err, in)
+	}
+	if data := read(t, strings.TrimPrefix(in.Hint, "the whole log: ")); !strings.Contains(string(data), "undefined: undefined") {
+		t.Errorf("the log is %q", data)
 	}
 	left, err := filepath.Glob(filepath.Join(c.dir, "images", "*"))
 	if err != nil {

@@ -72,7 +72,7 @@ func registry(t *testing.T, layer []byte) string {
 }
 
 func TestRealOCI(t *testing.T) {
-	c, say := real(t), saying(t)
+	c, say := realCache(t), saying(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "app", "main.go"), "package main\n\nfunc main() { println(\"pulled\") }\n")
 	p, err := newGo(lab.Image{Go: "app"}, dir)

@@ -37,6 +37,8 @@ func (p *progress) line(text string) {
 		p.tell("reading Debian's package lists")
 	case text == "I: downloading packages with apt...":
 		p.tell("downloading the base system")
+	case text == "I: extracting archives...":
+		p.tell("unpacking the base system")
 	case strings.HasPrefix(text, "I: creating tarball"):
 		p.tell("packing, after %.0f s", p.now().Sub(p.began).Seconds())
 	case strings.HasPrefix(text, "Unpacking "):

@@ -193,7 +193,7 @@ func (c *Cache) store(ctx context.Context, members []member, kind string, say Sa
 		return s.seal()
 	})
 	if err != nil {
-		return "", fmt.Errorf("cannot make the %s: %w", what, err)
+		return "", infra("cannot make the "+what, err, c.failedLog("stores", hash))
 	}
 	return filepath.Join(dir, "root"), nil
 }
