@@ -108,6 +108,7 @@ func (e *evaluator) one(v lab.Variant) *lab.Lab {
 		}
 	}
 	e.markUsed(present, l)
+	e.ports(s, present)
 	for _, b := range present {
 		d := newDecoder(e.reader, s, b)
 		switch b.Type {

@@ -2,6 +2,7 @@ package labfile
 
 import (
 	"bytes"
+	"regexp"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -19,12 +20,25 @@ func Format(src []byte, filename string) ([]byte, Diagnostics) {
 	if _, ok := c.syntax(src, filename); !ok {
 		return nil, c.result()
 	}
-	out := hclwrite.Format(bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n")))
-	out = bytes.TrimLeft(out, "\n")
-	if out = bytes.TrimRight(out, " \t\n"); len(out) > 0 {
-		out = append(out, '\n')
+	out := layOut(lineEnd.ReplaceAll(src, []byte("\n")))
+	for range 4 { // what HCL's formatter moves may have to be aligned anew
+		again := layOut(out)
+		if bytes.Equal(again, out) {
+			break
+		}
+		out = again
 	}
 	return out, c.result()
+}
+
+var lineEnd = regexp.MustCompile(`\r+\n`)
+
+func layOut(src []byte) []byte {
+	out := bytes.TrimRight(bytes.TrimLeft(hclwrite.Format(src), "\n"), " \t\n")
+	if len(out) > 0 {
+		out = append(out, '\n')
+	}
+	return out
 }
 
 // syntax parses a file, and keeps its source for snippets. false: it is broken, and that has been reported.

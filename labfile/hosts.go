@@ -204,3 +204,29 @@ func (e *evaluator) stack(d *decoder, l *lab.Lab) {
 		d.scope.stacks[addressOf(d.block)] = &s
 	}
 }
+
+// ports complains of ports that two services of a machine publish: the second could never start.
+func (e *evaluator) ports(s *scope, present []*block) {
+	type place struct {
+		machine lab.MachineRef
+		port    int
+	}
+	taken := map[place]string{}
+	for _, b := range present {
+		st := s.stacks[addressOf(b)]
+		if st == nil {
+			continue
+		}
+		for _, service := range st.Services {
+			who := "service " + service.Name + " of stack." + st.Name
+			for _, port := range service.Ports {
+				at := place{st.Machine, port}
+				if other := taken[at]; other != "" && other != who {
+					e.fail(newDecoder(e.reader, s, b).attrRange("compose"), "Port published twice",
+						"On %s, port %d is published by %s and by %s, so the second of them could not start. Give them ports of their own, through env.", st.Machine, port, other, who)
+				}
+				taken[at] = who
+			}
+		}
+	}
+}

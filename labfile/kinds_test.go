@@ -163,6 +163,7 @@ func readCompose(dir string, s lab.Stack) (lab.Stack, error) {
 	sc := bufio.NewScanner(bytes.NewReader(src))
 	for line := 1; sc.Scan(); line++ {
 		text, _, _ := strings.Cut(sc.Text(), "#")
+		text = os.Expand(text, func(name string) string { return s.Env[name] })
 		name, rest, ok := strings.Cut(text, ":")
 		switch {
 		case strings.HasPrefix(text, "bad"):

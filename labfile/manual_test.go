@@ -30,7 +30,7 @@ func TestLanguageManual(t *testing.T) {
 		}
 		whole++
 		dir := write(t, map[string]string{
-			"lab.hcl": e[1], "incident.md": "", "compose.yaml": "app: 3000 3001\nproxy: 4430 4431\n", "remedy.sh": "", "restart.sh": "", "app/main.go": "",
+			"lab.hcl": e[1], "incident.md": "", "compose.yaml": "app: ${APP_PORT}\nproxy: ${PROXY_PORT}\n", "remedy.sh": "", "restart.sh": "", "app/main.go": "",
 		})
 		_, diags = Load(dir, testKinds(), readCompose)
 		wants(t, diags)
