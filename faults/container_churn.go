@@ -18,7 +18,8 @@ const (
 
 // ContainerChurn redeploys one service of a stack several times, and each of these starts dies. In each round the account
 // creates the container (podman-compose up --no-start), starts it (podman start), and removes it when that failed. In
-// the end the cause is taken away, the stack is brought up as usual (podman-compose up -d), and it works.
+// the end the cause is taken away, with what a killed start has left listening on the service's ports; the stack is
+// brought up as usual (podman-compose up -d), and it works.
 //
 // Each round is exactly one start. A plain podman-compose up -d of 1.0.3 would be two: it tries again with podman start.
 //
@@ -125,9 +126,12 @@ func (f *ContainerChurn) Inject(ctx context.Context, env lab.Env) error {
 	}
 	if f.DiesOf == PortTaken {
 		env.Say("port %d is free again", port)
-		if err := freePort(ctx, m, port); err != nil {
-			return err
-		}
+		err = freePort(ctx, m, port)
+	} else {
+		err = endLeftovers(ctx, env, m, service)
+	}
+	if err != nil {
+		return err
 	}
 	env.Say("%s brings the stack up, and it starts", stack.Account)
 	// Its exit code is that of the last podman command, which may be about a container that runs already.
@@ -159,6 +163,21 @@ func (f *ContainerChurn) start(ctx context.Context, env lab.Env, m lab.Running, 
 		return death{}, err
 	}
 	return f.judge(r), nil
+}
+
+// endLeftovers frees the service's ports of what a killed podman has left: its port forwarder may outlive it and the
+// container, and then no start succeeds.
+func endLeftovers(ctx context.Context, env lab.Env, m lab.Running, service lab.Service) error {
+	for _, port := range service.Ports {
+		found, err := clearPort(ctx, m, port)
+		if err != nil {
+			return err
+		}
+		if found {
+			env.Say("a process that a killed start left behind still listened on port %d: it is ended", port)
+		}
+	}
+	return nil
 }
 
 const (
@@ -232,10 +251,17 @@ func (f *ContainerChurn) port(s lab.Service) (int, error) {
 	return s.Ports[0], nil
 }
 
-// remove takes a container away as people do. One that is not there is fine.
+// remove takes containers away as people do. One that is not there is fine. A container whose start was killed half-way
+// may need a second try: the first says that something is busy, although it has removed what people see.
 func remove(ctx context.Context, m lab.Running, account string, containers ...string) error {
-	_, err := do(ctx, m, account, append([]string{"podman", "rm", "-f", "-i", "-t", "1"}, containers...)...)
-	return err
+	argv := append([]string{"podman", "rm", "-f", "-i", "-t", "1"}, containers...)
+	var last error
+	err := await(ctx, 15*time.Second, "podman rm must succeed", func() (bool, error) {
+		r, err := try(ctx, m, account, argv...)
+		last = r.Err(lab.Command{Argv: argv, Account: account})
+		return last == nil, err
+	})
+	return errors.Join(err, last)
 }
 
 // awaitRunning waits until podman says that a container runs.

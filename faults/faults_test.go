@@ -85,6 +85,7 @@ func TestPortTakenHealsHalf(t *testing.T) {
 
 func TestPodmanKilled(t *testing.T) {
 	d := newDebian()
+	d.busy = 2
 	env, m := world(t, d.run)
 	f := &ContainerChurn{Stack: "stack.alice", Service: "app", DiesOf: PodmanKilled, At: "100ms", Rounds: 2}
 	if err := f.Inject(t.Context(), env); err != nil {
@@ -96,7 +97,13 @@ func TestPodmanKilled(t *testing.T) {
 	if n := ran(m, "exit $? sh 0.1 app"); n != 2 {
 		t.Errorf("%d kills", n)
 	}
-	d.killMissed = true
+	if d.held[3000] || d.containers["app"] != "running" {
+		t.Errorf("left: ports %v, containers %v", d.held, d.containers)
+	}
+	if said := strings.Join(env.Said(), "\n"); !strings.Contains(said, "still listened on port 3000") {
+		t.Errorf("said:\n%s", said)
+	}
+	d.killMissed, d.orphan = true, false
 	if err := f.Inject(t.Context(), env); err != nil {
 		t.Fatal(err)
 	}
@@ -187,9 +194,9 @@ func TestCommand(t *testing.T) {
 
 func TestListens(t *testing.T) {
 	table := []byte("  sl  local_address rem_address   st\n" +
-		"   0: 00000000:0BB8 00000000:0000 0A 00000000:00000000\n" +
-		"   1: 0100007F:1F90 0100007F:C001 01 00000000:00000000\n" +
-		"   0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 0\n")
+		"   0: 00000000:0BB8 00000000:0000 0A 0:0 0:0 0 0 0 34782 1\n" +
+		"   1: 0100007F:1F90 0100007F:C001 01 0:0 0:0 0 0 0 34783 1\n" +
+		"   0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 34784 1\n")
 	for port, want := range map[int]bool{3000: true, 8080: false, 80: true, 3001: false} {
 		if listens(table, port) != want {
 			t.Errorf("port %d: %v", port, !want)

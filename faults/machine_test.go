@@ -26,6 +26,8 @@ type debian struct {
 
 	portIgnored bool // podman starts although the port is taken
 	killMissed  bool // podman is faster than its killer
+	busy        int  // how often podman rm fails
+	orphan      bool // the forwarder of a killed start holds the port
 	immortal    bool // the manager ignores the kill
 }
 
@@ -98,9 +100,9 @@ func (d *debian) run(_ context.Context, cmd lab.Command) (lab.Result, error) {
 	case has("test -d"):
 		return lab.Result{Code: map[bool]int{true: 0, false: 1}[d.login]}, nil
 	case has("/proc/net/tcp"):
-		table := "sl local_address rem_address st\n"
+		table := "sl local_address rem_address st queues timer retransmits uid timeout inode\n"
 		for port := range d.held {
-			table += fmt.Sprintf(" 0: 00000000:%04X 00000000:0000 0A 0 0\n", port)
+			table += fmt.Sprintf(" 0: 00000000:%04X 00000000:0000 0A 0:0 0:0 0 1000 0 77%d\n", port, port)
 		}
 		return say("%s", table)
 	case has("podman-compose up"):
@@ -120,11 +122,25 @@ func (d *debian) run(_ context.Context, cmd lab.Command) (lab.Result, error) {
 	case has("podman system migrate"):
 		d.broken = false
 		return ok, nil
+	case has("readlink"):
+		for port := range d.held {
+			if a[len(a)-1] == fmt.Sprintf("77%d", port) {
+				delete(d.held, port)
+			}
+		}
+		return ok, nil
 	case has("podman rm"):
+		if d.busy > 0 {
+			d.busy--
+			return fail(125, "userdata/shm: device or resource busy")
+		}
 		for _, c := range a[6:] {
 			delete(d.containers, c)
 			if c == "app" && !d.units[portUnit(3000)] {
 				delete(d.held, 3000)
+				if d.orphan {
+					d.held[3000] = true
+				}
 			}
 		}
 		return ok, nil
@@ -132,6 +148,7 @@ func (d *debian) run(_ context.Context, cmd lab.Command) (lab.Result, error) {
 		if d.killMissed {
 			return ok, nil
 		}
+		d.orphan = true
 		return lab.Result{Code: 137, Signal: "SIGKILL"}, nil
 	case has("podman start"):
 		if d.held[3000] && !d.portIgnored {

@@ -50,18 +50,42 @@ func awaitPort(ctx context.Context, m lab.Running, port int, taken bool) error {
 	})
 }
 
-// listens reads /proc/net/tcp: whether a socket listens on the port.
-func listens(table []byte, port int) bool {
-	const listen = "0A"
+// clearPort ends whoever listens on a port, and says whether there was somebody.
+func clearPort(ctx context.Context, m lab.Running, port int) (bool, error) {
+	r, err := do(ctx, m, "", "cat", "/proc/net/tcp", "/proc/net/tcp6")
+	if err != nil {
+		return false, err
+	}
+	inodes := listeners(r.Stdout, port)
+	for _, inode := range inodes {
+		// Its code is not looked at: who ends by himself meanwhile is gone as well.
+		if _, err := try(ctx, m, "", "sh", "-c", killOwners, "sh", inode); err != nil {
+			return true, err
+		}
+	}
+	return len(inodes) > 0, awaitPort(ctx, m, port, false)
+}
+
+// killOwners is a shell script that kills the processes that have a socket open, by its inode.
+const killOwners = `for fd in /proc/[0-9]*/fd/*; do
+	if [ "$(readlink "$fd")" = "socket:[$1]" ]; then echo "$fd"; fi
+done | cut -d/ -f3 | sort -u | xargs -r kill -KILL`
+
+func listens(table []byte, port int) bool { return len(listeners(table, port)) > 0 }
+
+// listeners reads /proc/net/tcp: the inodes of the sockets that listen on the port.
+func listeners(table []byte, port int) []string {
+	const state, listen, inode = 3, "0A", 9
+	var out []string
 	for line := range strings.Lines(string(table)) {
 		f := strings.Fields(line)
-		if len(f) < 4 || f[3] != listen {
+		if len(f) <= inode || f[state] != listen {
 			continue
 		}
 		_, hex, _ := strings.Cut(f[1], ":")
 		if n, err := strconv.ParseUint(hex, 16, 16); err == nil && int(n) == port {
-			return true
+			out = append(out, f[inode])
 		}
 	}
-	return false
+	return out
 }
