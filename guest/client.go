@@ -125,12 +125,17 @@ func (c *Client) Put(ctx context.Context, f lab.File) error {
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", f.Path, err)
 	}
-	defer s.close()
-	// When the agent refuses it says so and reads no more; what it said is the better error.
-	if _, err := (dataWriter{s.w, frameData}).Write(f.Data); err == nil {
-		_ = s.w.write(frameDataEnd, nil)
-	}
-	if err := s.answer(nil); err != nil {
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		if _, err := (dataWriter{s.w, frameData}).Write(f.Data); err == nil {
+			_ = s.w.write(frameDataEnd, nil)
+		}
+	}()
+	err = s.answer(nil) // it may come before all is sent: the agent reads no more when it cannot write
+	s.close()
+	<-sent
+	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", f.Path, err)
 	}
 	return nil
@@ -179,12 +184,19 @@ func (c *Client) open(ctx context.Context, q request) (*stream, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
+	header, err := json.Marshal(q)
+	if err == nil && len(header) > maxFrame {
+		err = errFrameTooBig
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the request: %w", err)
+	}
 	conn, err := c.mux.OpenStream()
 	if err != nil {
 		return nil, lost(err)
 	}
 	s := newStream(ctx, conn)
-	if err := s.w.writeJSON(frameRequest, q); err != nil {
+	if err := s.w.write(frameRequest, header); err != nil {
 		s.close()
 		return nil, s.explain(err)
 	}

@@ -69,8 +69,12 @@ func TestObserveTiming(t *testing.T) {
 }
 
 func probe(kind, settings string) lab.Probe {
+	var raw json.RawMessage
+	if settings != "" {
+		raw = json.RawMessage(settings)
+	}
 	return lab.Probe{
-		Address: "symptom." + kind + ".x", Kind: kind, Settings: json.RawMessage(settings), Every: 5 * time.Millisecond, Timeout: 20 * time.Millisecond,
+		Address: "symptom." + kind + ".x", Kind: kind, Settings: raw, Every: 5 * time.Millisecond, Timeout: 20 * time.Millisecond,
 		Stacks: []lab.Stack{{Name: "web", Account: "alice"}},
 	}
 }
@@ -127,7 +131,8 @@ func TestWatchRefused(t *testing.T) {
 	}{
 		{probe("nonesuch", ""), `knows no assertion of kind "nonesuch"`},
 		{probe("fake", `{"answr":"x"}`), `unknown field "answr"`},
-		{probe("fake", `{`), "cannot read the settings of a fake"},
+		{probe("fake", `{`), "cannot write the request"},
+		{probe("fake", `[]`), "cannot read the settings of a fake"},
 		{never, "look every 0s"},
 	} {
 		got, err := watch(t, c, test.p, 1)
