@@ -217,13 +217,25 @@ func (d *Driver) Close(ctx context.Context) error {
 func (d *Driver) Release(ctx context.Context, id lab.RunID) error {
 	d.mu.Lock()
 	r := d.runs[id]
-	delete(d.runs, id)
 	d.mu.Unlock()
-	if r == nil || r.ledger == nil {
+	if r == nil {
 		return nil
 	}
 	r.start.Lock()
 	defer r.start.Unlock()
+	if err := r.close(ctx); err != nil {
+		return fmt.Errorf("cannot undo run %s: %w", id, err)
+	}
+	d.mu.Lock()
+	delete(d.runs, id)
+	d.mu.Unlock()
+	return nil
+}
+
+func (r *run) close(ctx context.Context) error {
+	if r.ledger == nil {
+		return nil // nothing was made yet
+	}
 	if r.engine != nil {
 		_ = r.engine.api.Close()
 	}
@@ -231,13 +243,13 @@ func (d *Driver) Release(ctx context.Context, id lab.RunID) error {
 		return nil
 	}
 	if err := r.ledger.Undo(ctx); err != nil {
-		return fmt.Errorf("cannot undo run %s: %w", id, err)
+		return err
 	}
 	if r.engine != nil && r.engine.ended != nil {
 		select {
 		case <-r.engine.ended: // no zombie is left
 		case <-time.After(ledger.UndoTime):
-			return fmt.Errorf("cannot undo run %s: the engine's process does not end", id)
+			return errors.New("the engine's process does not end")
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -96,7 +97,7 @@ func newBench(dir string, id lab.RunID, change func(*Options)) (*bench, error) {
 		return nil, err
 	}
 	log := slog.New(slog.DiscardHandler)
-	if testing.Verbose() {
+	if flag.Parsed() && testing.Verbose() { // abandon comes before the flags
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	o := Options{
@@ -444,10 +445,8 @@ func TestMachineWithoutAgent(t *testing.T) {
 	b := open(t, "t-mute", l)
 	before := take(t, b.dir)
 	b.o.Self = "/bin/false"
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-	defer cancel()
 	b.bootTime = 2 * time.Second
-	_, err := b.Start(ctx, b.id, l, l.Machines[0])
+	_, err := b.Start(t.Context(), b.id, l, l.Machines[0])
 	if err != nil {
 		t.Log(explain(err))
 	}
@@ -464,6 +463,37 @@ func TestMachineWithoutAgent(t *testing.T) {
 	if dirs, err := filepath.Glob(filepath.Join(b.dir, "runs", "t-mute", "container", "machines", "*")); err != nil || len(dirs) > 0 {
 		t.Errorf("folders are left: %v, %v", dirs, err)
 	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	nothingLeft(t, before, b.dir, b.id)
+}
+
+// ^C at any moment of a start leaves a driver that can start again, and in the end nothing.
+func TestCancelledStart(t *testing.T) {
+	real(t)
+	l := oneMachine()
+	b := open(t, "t-cancel", l)
+	before := take(t, b.dir)
+	for _, after := range []time.Duration{0, 50, 100, 150, 200, 300, 400, 600} {
+		ctx, cancel := context.WithTimeout(t.Context(), after*time.Millisecond)
+		m, err := b.Start(ctx, b.id, l, l.Machines[0])
+		cancel()
+		if err == nil {
+			t.Logf("up within %d ms", after)
+			if err := m.Destroy(t.Context()); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("cancelled after %d ms: %v", after, err)
+		}
+		if dirs, err := filepath.Glob(filepath.Join(b.dir, "runs", "t-cancel", "container", "machines", "*")); err != nil || len(dirs) > 0 {
+			t.Errorf("cancelled after %d ms: folders are left: %v, %v", after, dirs, err)
+		}
+	}
+	start(t, b, l, 0)
 	if err := b.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
