@@ -145,7 +145,7 @@ func (d *decoder) siblings(rel string) []string {
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // opened for reading only
 	names, err := f.Readdirnames(200)
 	if err != nil {
 		return nil

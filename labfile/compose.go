@@ -45,7 +45,8 @@ func (e *evaluator) readStack(d *decoder, s lab.Stack) (lab.Stack, bool) {
 
 // leaves are the errors that errors.Join has joined.
 func leaves(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
 		var all []error
 		for _, one := range joined.Unwrap() {
 			all = append(all, leaves(one)...)

@@ -9,7 +9,7 @@ import (
 // tooDeep says whether a file could be nested so deeply that HCL's parser, which calls itself for each level, would run
 // out of stack, which ends the program. It counts what could open a level, in text and comments too: no lab comes near.
 func tooDeep(src []byte) bool {
-	const most = 10000
+	const most = 5000
 	n := 0
 	for _, c := range src {
 		switch c {

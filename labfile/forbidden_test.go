@@ -8,7 +8,7 @@ import (
 
 // What a hostile file can cost: none of these may end the program or take long.
 func TestHostileFiles(t *testing.T) {
-	const n = 9000
+	const n = 4500
 	for name, src := range map[string]string{
 		"open brackets":   "a = " + strings.Repeat("[", 20*n),
 		"brackets":        "a = " + strings.Repeat("[", n) + strings.Repeat("]", n),

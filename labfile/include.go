@@ -31,8 +31,7 @@ type block struct {
 	*hcl.Block
 	body *hclsyntax.Body
 	// base is the absolute folder of the file. Paths in the block are relative to it.
-	base     string
-	included bool
+	base string
 }
 
 func (r *reader) close() {
@@ -82,7 +81,7 @@ func (r *reader) parse(src []byte, name, base string, included bool) []*block {
 	}
 	var blocks []*block
 	for _, b := range content.Blocks {
-		one := &block{Block: b, body: b.Body.(*hclsyntax.Body), base: base, included: included}
+		one := &block{Block: b, body: b.Body.(*hclsyntax.Body), base: base}
 		switch {
 		case b.Type == "include":
 			blocks = append(blocks, r.include(one)...)
@@ -155,7 +154,7 @@ func (r *reader) include(b *block) []*block {
 		r.fail(at, "Cannot read the included file", "The folder around the lab cannot be opened: %s.", pathError(err))
 		return nil
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()                  // opened for reading only
 	rel, _ := filepath.Rel(filepath.Dir(r.labDir), path) // cannot fail: path is inside
 	if st, err := root.Stat(rel); err == nil && st.IsDir() {
 		path, rel = filepath.Join(path, IncludeName), filepath.Join(rel, IncludeName)
@@ -231,7 +230,7 @@ func readBounded(f *os.File, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // opened for reading only
 	src, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err == nil && len(src) > maxBytes {
 		err = fmt.Errorf("it is larger than %d KiB", maxBytes>>10)
