@@ -192,7 +192,10 @@ func (d *decoder) checkRef(address, word string, at hcl.Range) {
 		d.fail(at, "Not an address", "%s is needed here, by its address, such as %s.NAME without quotes; %q is none.%s", capital(article(word)), word, address, near)
 	case first != word:
 		d.fail(at, "Reference to the wrong kind of thing", "%s is %s; %s is needed here.%s", address, article(first), article(word), d.scope.offer(word))
-	case !slices.Contains(d.scope.names[word], name):
+	case slices.Contains(d.scope.names[word], name):
+	case d.partial:
+		d.vague = true
+	default:
 		d.fail(at, "Unknown "+word, "The lab declares no %s %q.%s", word, name, hint(name, d.scope.names[word], "It declares"))
 	}
 }

@@ -76,6 +76,9 @@ func (r *reader) checkName(name string, at hcl.Range) {
 }
 
 func (r *reader) labBlock(d *declarations, labs []*block) {
+	if len(labs) == 0 && r.partial {
+		return
+	}
 	if len(labs) == 0 {
 		main := hcl.Range{Filename: r.mainFile, Start: hcl.InitialPos, End: hcl.InitialPos}
 		r.fail(main, "Missing lab block", "A lab file says which lab it is. Begin it with: lab \"NAME\" { title = \"what went wrong, in a line\" }.")
@@ -170,7 +173,7 @@ func (r *reader) expectBlocks(d *declarations, blocks []*block) {
 			}
 		}
 	}
-	if r.errors > before {
+	if r.errors > before || r.partial {
 		return // a block that could not be read may be the one that covers a variant
 	}
 	var missing []string

@@ -25,7 +25,9 @@ type decoder struct {
 	block *block
 	good  map[string]bool // arguments of the block that the file gives, and that are right
 	refs  links           // what the block refers to
-	vague bool            // a value is not known, because an axis is wrong
+	vague bool            // a value is not known, for a reason that has been reported
+
+	unsure bool // what is being evaluated refers to something that may be declared in what could not be read
 }
 
 func newDecoder(r *reader, s *scope, b *block) *decoder {

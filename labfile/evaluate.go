@@ -46,7 +46,7 @@ func (e *evaluator) all() map[string]*lab.Lab {
 	e.variant = ""
 	for _, b := range e.items {
 		switch {
-		case e.broken:
+		case e.declarations.broken:
 		case !e.existed[b]:
 			at := b.DefRange
 			if a := b.body.Attributes["when"]; a != nil {
@@ -133,7 +133,7 @@ func (e *evaluator) complete(present []*block) {
 	has := func(word string) bool {
 		return slices.ContainsFunc(present, func(b *block) bool { return b.Type == word })
 	}
-	if e.at.Filename == "" || e.broken { // without a lab block, that is what is missing
+	if e.at.Filename == "" || e.declarations.broken || e.partial { // without a lab block, that is what is missing
 		return
 	}
 	if !has("symptom") {

@@ -78,7 +78,7 @@ func (l Loader) Load(path string) (*File, Diagnostics) {
 	r := &reader{Loader: l, collector: c, read: map[string]bool{}, seen: map[string]seen{}}
 	defer r.close()
 	blocks := r.readLab(path)
-	if c.errors > 0 { // what a file with broken syntax says is not known, so nothing else is said about it
+	if r.broken {
 		return nil, c.result()
 	}
 	d := r.declare(blocks)

@@ -24,6 +24,10 @@ type reader struct {
 	read     map[string]bool // absolute paths of the files that were read
 	shown    string          // the lab's folder, as the user wrote it
 	mainFile string
+	// broken: a file's syntax is wrong, or it holds what must not be evaluated, so that nothing more can be said of it.
+	broken bool
+	// partial: a block of the top level or an included file is missing, so what is not declared may be declared there.
+	partial bool
 }
 
 // block is one top-level block, and where the file that holds it lies.
@@ -45,6 +49,7 @@ func (r *reader) readLab(path string) []*block {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		r.fail(wholeFile(path), "Cannot read the lab file", "The path has no absolute form: %s.", err)
+		r.broken = true
 		return nil
 	}
 	r.labDir, r.shown = filepath.Dir(abs), filepath.Dir(path)
@@ -53,15 +58,14 @@ func (r *reader) readLab(path string) []*block {
 	if err != nil {
 		r.fail(wholeFile(path), "Cannot read the lab file",
 			"A lab is a folder with a file %s in it; this one cannot be read: %s.", FileName, pathError(err))
+		r.broken = true
 		return nil
 	}
 	r.read[abs] = true
 	blocks := r.parse(src, path, r.labDir, false)
-	if r.errors > 0 {
-		return nil
-	}
 	if r.root, err = os.OpenRoot(r.rootOf); err != nil {
 		r.fail(wholeFile(path), "Cannot read the lab's folder", "%s.", err)
+		r.broken = true
 	}
 	return blocks
 }
@@ -70,12 +74,17 @@ func (r *reader) readLab(path string) []*block {
 func (r *reader) parse(src []byte, name, base string, included bool) []*block {
 	file, ok := r.syntax(src, name)
 	if !ok {
+		r.broken = true
 		return nil
 	}
 	body := file.Body.(*hclsyntax.Body)
-	r.add(forbidden(body)...)
+	if diags := forbidden(body); len(diags) > 0 {
+		r.add(diags...)
+		r.broken = true
+	}
 	content, diags := body.Content(rootSchema())
 	r.add(diags...)
+	r.partial = r.partial || diags.HasErrors()
 	if content == nil {
 		return nil
 	}
@@ -84,7 +93,9 @@ func (r *reader) parse(src []byte, name, base string, included bool) []*block {
 		one := &block{Block: b, body: b.Body.(*hclsyntax.Body), base: base}
 		switch {
 		case b.Type == "include":
+			before := r.errors
 			blocks = append(blocks, r.include(one)...)
+			r.partial = r.partial || r.errors > before
 		case included && (b.Type == "lab" || b.Type == "axis" || b.Type == "expect"):
 			r.fail(b.DefRange, "Block not allowed in an included file",
 				"What is included is shared by several labs; %s block says what one lab is. Move it to the lab's own file.", article(b.Type))

@@ -58,10 +58,11 @@ func (s *scope) offer(word string) string {
 // evaluate computes an expression. false: it could not, and that has been reported.
 func (d *decoder) evaluate(expr hclsyntax.Expression) (cty.Value, bool) {
 	before := d.errors
+	d.unsure = false
 	for _, t := range expr.Variables() {
 		d.reference(t)
 	}
-	if d.errors > before {
+	if d.vague = d.vague || d.unsure; d.unsure || d.errors > before {
 		return cty.NilVal, false
 	}
 	var ctx *hcl.EvalContext
@@ -125,6 +126,8 @@ func (d *decoder) reference(t hcl.Traversal) {
 	case d.scope.absent[word+"."+name]:
 		d.fail(stepAt, "Not there in every variant",
 			"%s.%s is declared with a condition (when) that is not true in a variant in which this block exists. Give both the same condition.", word, name)
+	case d.partial:
+		d.unsure = true
 	default:
 		d.fail(stepAt, "Unknown "+word, "The lab declares no %s %q.%s", word, name, hint(name, names, "It declares"))
 	}

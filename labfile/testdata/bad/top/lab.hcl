@@ -15,6 +15,22 @@ machine { # ERROR: Missing name for machine
 image "a" "b" { # ERROR: Extraneous label for image
 }
 
+fault "session_kill" "elsewhere" {
+  stack  = stack.may_be_in_the_broken_block
+  rounds = "many" # ERROR: Wrong type of value
+}
+
+fault "session_kill" "literal" {
+  stack   = "stack.may_be_too"
+  account = "alice"
+}
+
+remedy "other" {
+  machine = machine.unknown
+  account = "carol"
+  run     = "gone.sh" # ERROR: No such file
+}
+
 image "host" { debian = "bookworm" }
 
 machine "server" {
