@@ -232,6 +232,7 @@ func (d *Driver) Release(ctx context.Context, id lab.RunID) error {
 	return nil
 }
 
+// close does it; r.start is held.
 func (r *run) close(ctx context.Context) error {
 	if r.ledger == nil {
 		return nil // nothing was made yet

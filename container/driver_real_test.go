@@ -3,9 +3,6 @@ package container
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,155 +12,9 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"github.com/saigen-lab/saigen/guest"
-	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
 )
-
-// The test binary is saigen here: the engine's first process, and the agent in the machines.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "engine" {
-		os.Exit(EngineMain(os.Args[2:]))
-	}
-	if len(os.Args) > 2 && os.Args[1] == "guest" {
-		os.Exit(guest.Main(os.Args[2:], nil))
-	}
-	if dir := os.Getenv("SAIGEN_TEST_ABANDON"); dir != "" {
-		abandon(dir)
-	}
-	os.Exit(m.Run())
-}
-
-// real skips a test that starts machines, unless it was asked for.
-func real(t *testing.T) {
-	t.Helper()
-	if os.Getenv("SAIGEN_REAL") != "1" {
-		t.Skip("starts real machines; set SAIGEN_REAL=1")
-	}
-	if os.Geteuid() != 0 {
-		t.Fatal("the container driver needs root")
-	}
-}
-
-// host is a smaller image than the labs', with what the tests use.
-var host = lab.Image{Name: "host", Debian: "bookworm", Packages: []string{
-	"podman", "dbus-user-session", "slirp4netns", "uidmap", "aardvark-dns", "iptables", "iproute2", "iputils-ping",
-}}
-
-func oneMachine() *lab.Lab {
-	return &lab.Lab{Images: []lab.Image{host}, Machines: []lab.Machine{{
-		Name: "server", Image: "image.host",
-		Accounts: []lab.Account{{Name: "alice", Session: lab.SessionLinger}},
-	}}}
-}
-
-func twoMachines() *lab.Lab {
-	return &lab.Lab{Images: []lab.Image{host}, Machines: []lab.Machine{
-		{Name: "server", Image: "image.host"}, {Name: "client", Image: "image.host"},
-	}}
-}
-
-// bench is a driver with folders of its own.
-type bench struct {
-	*Driver
-	dir string
-	id  lab.RunID
-	l   *ledger.Ledger
-}
-
-func (b *bench) runs() string { return filepath.Join(b.dir, "runs") }
-
-// newBench makes a driver for a run. Images are kept in the user's cache: building one takes minutes.
-func newBench(dir string, id lab.RunID, change func(*Options)) (*bench, error) {
-	cache := os.Getenv("SAIGEN_IMAGE_CACHE")
-	if cache == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return nil, err
-		}
-		cache = filepath.Join(user, "saigen")
-	}
-	b := &bench{dir: dir, id: id}
-	if err := os.MkdirAll(filepath.Join(b.runs(), string(id)), 0o700); err != nil {
-		return nil, err
-	}
-	var err error
-	if b.l, err = ledger.Open(filepath.Join(b.runs(), string(id)), id, Undoers()...); err != nil {
-		return nil, err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	log := slog.New(slog.DiscardHandler)
-	if flag.Parsed() && testing.Verbose() { // abandon comes before the flags
-		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
-	o := Options{
-		Self:    self,
-		Images:  image.New(cache, log),
-		Runtime: filepath.Join(dir, "r"),
-		Scratch: func(id lab.RunID) string { return filepath.Join(b.runs(), string(id)) },
-		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return b.l, nil },
-		Log:     log,
-	}
-	if change != nil {
-		change(&o)
-	}
-	b.Driver = New(o)
-	return b, nil
-}
-
-func open(t *testing.T, id lab.RunID, l *lab.Lab) *bench {
-	t.Helper()
-	b, err := newBench(t.TempDir(), id, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := b.Prepare(t.Context(), l, t.Logf); err != nil {
-		t.Fatal(explain(err))
-	}
-	return b
-}
-
-// explain says all that an error knows.
-func explain(err error) string {
-	var infra *lab.InfraError
-	if errors.As(err, &infra) {
-		return fmt.Sprintf("%v\nhint: %s\n%s", err, infra.Hint, infra.Tail)
-	}
-	return err.Error()
-}
-
-func start(t *testing.T, b *bench, l *lab.Lab, i int) lab.Running {
-	t.Helper()
-	began := time.Now()
-	m, err := b.Start(t.Context(), b.id, l, l.Machines[i])
-	if err != nil {
-		t.Fatal(explain(err))
-	}
-	t.Logf("%s up in %.2f s", m.Ref(), time.Since(began).Seconds())
-	return m
-}
-
-func sh(t *testing.T, m lab.Running, account, script string) string {
-	t.Helper()
-	cmd := lab.Command{Argv: []string{"sh", "-c", script}, Account: account}
-	res, err := m.Run(t.Context(), cmd)
-	if err == nil {
-		err = res.Err(cmd)
-	}
-	if err != nil {
-		t.Fatalf("%s: %v", m.Ref(), err)
-	}
-	return strings.TrimSpace(string(res.Stdout))
-}
 
 // rootlessContainer runs a container of the account from nothing but the machine's own files.
 const rootlessContainer = `set -e
@@ -220,30 +71,6 @@ func TestMachine(t *testing.T) {
 	}
 }
 
-func take(t *testing.T, dir string) ledger.Inventory {
-	t.Helper()
-	v, err := ledger.Take(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-func newThings(t *testing.T, before ledger.Inventory, dir string, id lab.RunID) []ledger.Leftover {
-	t.Helper()
-	return before.Left(take(t, dir), ledger.OfRun(id))
-}
-
-// nothingLeft compares the host with what it was. Other processes may use the host: only the run's things count.
-func nothingLeft(t *testing.T, before ledger.Inventory, dir string, id lab.RunID) {
-	t.Helper()
-	for _, l := range newThings(t, before, dir, id) {
-		if !strings.Contains(l.What, "/runs/") { // the ledger itself stays
-			t.Error(l)
-		}
-	}
-}
-
 func TestTwoMachinesReachEachOtherAndNothingElse(t *testing.T) {
 	real(t)
 	l := twoMachines()
@@ -255,26 +82,32 @@ func TestTwoMachinesReachEachOtherAndNothingElse(t *testing.T) {
 	}
 }
 
-// abandon is a saigen that is killed in the middle of a run.
-func abandon(dir string) {
-	err := func() error {
-		b, err := newBench(dir, "t-killed", nil)
-		if err != nil {
-			return err
+// The accounts' podmans find the service images without a copy, and own what is in them.
+func TestServiceImages(t *testing.T) {
+	real(t)
+	l := oneMachine()
+	l.Dir = t.TempDir()
+	l.Images = append(l.Images, lab.Image{Name: "app", Go: "app"})
+	l.Stacks = []lab.Stack{{Name: "alice", Machine: "machine.server", Account: "alice", Images: []lab.ImageRef{"image.app"}}}
+	for name, text := range map[string]string{
+		"go.mod":  "module app\n",
+		"main.go": "package main\n\nimport \"os\"\n\nfunc main() { i, _ := os.Stat(\"/app\"); println(\"app\", os.Getuid(), i.Mode().String()) }\n",
+	} {
+		if err := os.MkdirAll(filepath.Join(l.Dir, "app"), 0o755); err != nil {
+			t.Fatal(err)
 		}
-		l := oneMachine()
-		if err := b.Prepare(context.Background(), l, func(string, ...any) {}); err != nil {
-			return err
+		if err := os.WriteFile(filepath.Join(l.Dir, "app", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
 		}
-		_, err = b.Start(context.Background(), b.id, l, l.Machines[0])
-		return err
-	}()
-	if err != nil {
-		fmt.Println(explain(err))
-		os.Exit(1)
 	}
-	fmt.Println("up")
-	select {}
+	b := open(t, "t-images", l)
+	m := start(t, b, l, 0)
+	if got := sh(t, m, "alice", "podman run --rm --network none localhost/app:latest 2>&1"); got != "app 0 -rwxr-xr-x" {
+		t.Errorf("the service says %q", got)
+	}
+	if got := sh(t, m, "alice", "podman images --format '{{.Repository}} {{.ReadOnly}}'"); got != "localhost/app true" {
+		t.Errorf("alice's images are %q", got)
+	}
 }
 
 func TestKilledRunIsCollected(t *testing.T) {

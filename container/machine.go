@@ -96,6 +96,11 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 			err = errors.Join(infra(err), v.Destroy(ctx))
 		}
 	}()
+	for controller, asked := range map[string]bool{"memory": m.Memory != "", "cpu": m.CPUs > 0} {
+		if asked && !r.engine.limits.has(controller) {
+			d.o.Log.Warn("the host gives no cgroup controller for a limit of the machine", "machine", ref, "controller", controller)
+		}
+	}
 	binds, err := v.volumes(d.o.Self, images.services, r.engine.limits)
 	if err != nil {
 		return nil, err
