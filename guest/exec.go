@@ -59,8 +59,20 @@ func runLocal(r *frameReader, w *frameWriter, q runRequest, env []string, home s
 		return runAnswer{}, cannot(err)
 	}
 
-	killed := make(chan struct{})
-	kill := sync.OnceFunc(func() { close(killed); killTree(cmd.Process.Pid) })
+	// A kill means the command. Once that has ended, what it left running is the account's own business: a detached
+	// container's slirp4netns and rootlessport are in the session of the podman that started them.
+	var end struct {
+		sync.Mutex
+		ended, killed bool
+	}
+	kill := func() {
+		end.Lock()
+		defer end.Unlock()
+		if !end.ended && !end.killed {
+			end.killed = true
+			killTree(cmd.Process.Pid)
+		}
+	}
 	stdin := newStdin(io.stdin, w)
 	go func() { // ends with the stream: at the latest when the host has read our answer and closes it
 		defer kill()
@@ -77,10 +89,12 @@ func runLocal(r *frameReader, w *frameWriter, q runRequest, env []string, home s
 	}
 	err = cmd.Wait()
 	took := time.Since(began)
-	select {
-	case <-killed:
+	end.Lock()
+	end.ended = true
+	killed := end.killed
+	end.Unlock()
+	if killed {
 		killTree(cmd.Process.Pid) // what the command had started after the first pass
-	default:
 	}
 	for _, o := range io.outputs {
 		o.drain()
