@@ -54,8 +54,9 @@ type PerLine struct {
 	Match lab.Pattern `hcl:"match" json:"match"`
 	// The time for each line, with both ends, as "2.9s to 3.5s".
 	Time lab.Limit `hcl:"time" json:"time"`
-	// The line that the service writes when the request is over, as nginx's access log does; best to the same stream as
-	// the others. A look waits for it, so that no line of the request is missed, and could not look when it never comes.
+	// The line that the service writes when the request is over, whatever its status, as nginx's access log does; best to
+	// the same stream as the others. A look waits 5 seconds for it, so that no line of the request is missed, and could not
+	// look when it does not come.
 	Done lab.Pattern `hcl:"done" json:"done"`
 }
 

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -72,6 +73,24 @@ func TestKindsTags(t *testing.T) {
 			if h == "" || h != j {
 				t.Errorf("%s.%s: hcl %q, json %q", k.Name, f.Name, h, j)
 			}
+		}
+	}
+}
+
+// A look that may take long by its settings must not be cut short by a limit for all looks.
+func TestPatience(t *testing.T) {
+	for _, c := range []struct {
+		kind lab.Patient
+		want time.Duration
+	}{
+		{&HTTP{Timeout: "40s"}, 41 * time.Second},
+		{&HTTPLatency{Timeout: "60s"}, 61 * time.Second},
+		{&HTTPLatency{Timeout: "60s", PerLine: &PerLine{}}, 61*time.Second + linesPatience},
+		{&Command{Timeout: "2m"}, 121 * time.Second},
+		{&DNSAnswers{}, dnsPatience + 2*dnsTry},
+	} {
+		if got := c.kind.Longest(); got != c.want {
+			t.Errorf("%T: %s, want %s", c.kind, got, c.want)
 		}
 	}
 }

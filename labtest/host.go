@@ -94,9 +94,10 @@ func runTTY(ctx context.Context, c *exec.Cmd, cmd lab.Command, out io.Writer) er
 		return err
 	}
 	defer terminal.Close()
-	ended := make(chan struct{})
-	defer close(ended)
+	ended, resized := make(chan struct{}), make(chan struct{})
+	defer func() { close(ended); <-resized }() // before the terminal is closed: Setsize uses its bare descriptor
 	go func() {
+		defer close(resized)
 		for {
 			select {
 			case size := <-cmd.TTY.Resize:
