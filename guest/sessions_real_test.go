@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,6 +19,22 @@ var accounts = []lab.Account{
 	{Name: "sue", Session: lab.SessionSu},
 	{Name: "non", Session: lab.SessionNone},
 }
+
+const (
+	// holders prints what changes when a holder is started again.
+	holders = "stat -c '%n %i %z' /run/saigen/hold/*/sock"
+	// killAllOf kills every process of an account, as a fault does.
+	killAllOf = `kill_all() {
+  left=1
+  while [ $left = 1 ]; do
+    left=0
+    for p in /proc/[0-9]*; do
+      [ "$(stat -c %U $p 2>/dev/null)" = "$1" ] && kill -KILL ${p#/proc/} 2>/dev/null && left=1
+    done
+  done
+}
+kill_all`
+)
 
 // text runs a script that must succeed.
 func text(t *testing.T, c *guest.Client, account, script string) string {
@@ -49,18 +64,18 @@ func TestRealSessions(t *testing.T) {
 	checkSessions(t, c)
 
 	t.Run("again", func(t *testing.T) {
-		before := text(t, c, "", "pgrep -f 'guest hol[d]' | sort")
+		before := text(t, c, "", holders)
 		if err := c.AddAccounts(t.Context(), accounts); err != nil {
 			t.Fatal(explain(err))
 		}
-		if after := text(t, c, "", "pgrep -f 'guest hol[d]' | sort"); after != before {
+		if after := text(t, c, "", holders); after != before {
 			t.Errorf("adding the same accounts changed the holders from\n%s\nto\n%s", before, after)
 		}
 	})
 	t.Run("reopened", func(t *testing.T) {
 		for _, a := range accounts {
 			// As a fault does: everything of the account at once, its manager included.
-			text(t, c, "", "pkill -KILL -u "+a.Name+"; while pgrep -u "+a.Name+" >/dev/null; do :; done")
+			text(t, c, "", killAllOf+" "+a.Name+"; true")
 		}
 		checkSessions(t, c)
 	})
@@ -118,12 +133,12 @@ echo "bus=$DBUS_SESSION_BUS_ADDRESS"; echo "session=$XDG_SESSION_ID"; echo "clas
 
 // TestRealAgentRestarts: what runs in a session does not notice that the agent was started again.
 func TestRealAgentRestarts(t *testing.T) {
-	c := realMachine(t)
-	before := text(t, c, "", "pgrep -f 'guest hol[d]' | sort")
+	c, socket := realMachineAt(t)
+	before := text(t, c, "", holders)
 	_, _ = c.Run(t.Context(), lab.Command{Argv: []string{"systemctl", "kill", "-s", "KILL", "--kill-who=main", "saigen-agent.service"}})
 	<-c.Lost()
-	c = dial(t)
-	if after := text(t, c, "", "pgrep -f 'guest hol[d]' | sort"); after != before {
+	c = dial(t, socket)
+	if after := text(t, c, "", holders); after != before {
 		t.Errorf("the holders changed from\n%s\nto\n%s", before, after)
 	}
 	checkSessions(t, c)
@@ -162,29 +177,4 @@ func TestRealRoundTrip(t *testing.T) {
 			t.Errorf("true as %q takes %v at best", a, best)
 		}
 	}
-}
-
-// realMachine connects to the agent of a machine that has this binary as its saigen, and adds the accounts.
-func realMachine(t *testing.T) *guest.Client {
-	t.Helper()
-	if os.Getenv("SAIGEN_REAL") != "1" {
-		t.Skip("starts real machines; set SAIGEN_REAL=1")
-	}
-	c := dial(t)
-	if err := c.AddAccounts(t.Context(), accounts); err != nil {
-		t.Fatal(explain(err))
-	}
-	return c
-}
-
-func dial(t *testing.T) *guest.Client {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	c, err := guest.Dial(ctx, os.Getenv("SAIGEN_AGENT_SOCKET"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	return c
 }
