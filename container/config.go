@@ -10,6 +10,8 @@ import (
 type engineConfig struct {
 	Dir     string   `json:"dir"`     // the engine's folder: storage, configuration
 	Runtime string   `json:"runtime"` // the run's runtime folder, kept visible
+	Socket  string   `json:"socket"`  // in Runtime
+	Cgroup  string   `json:"cgroup"`  // below the root of the host's hierarchy
 	Stores  []string `json:"stores"`  // machine image stores
 	Limits  limits   `json:"limits"`
 }

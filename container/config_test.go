@@ -80,8 +80,8 @@ func TestLimitsOfThisProcess(t *testing.T) {
 
 func TestNetwork(t *testing.T) {
 	l := &lab.Lab{Machines: []lab.Machine{{Name: "server"}, {Name: "client"}}}
-	n := &network{l: l, subnet: subnetOf("r1", false)}
-	if got, want := n.hosts(), []string{"server:198.18.0.11", "client:198.18.0.12"}; !slices.Equal(got, want) {
+	n := &network{subnet: subnetOf("r1", false)}
+	if got, want := n.hosts(l), []string{"server:198.18.0.11", "client:198.18.0.12"}; !slices.Equal(got, want) {
 		t.Errorf("hosts are %v", got)
 	}
 	a, b := subnetOf("r1", true), subnetOf("r2", true)

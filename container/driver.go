@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,16 +57,16 @@ type stores struct {
 	built    image.Built
 }
 
-// run is one run's engine.
+// run is what one run has here. Its engines differ in the image stores that they see, which an engine reads once, when
+// it starts: a run whose variants use different images has one for each.
 type run struct {
 	id     lab.RunID
 	dir    string // storage and volumes
 	sock   string // runtime folder
 	ledger *ledger.Ledger
 
-	start  sync.Mutex // held while the engine starts
-	engine *engine
-	net    *network
+	start   sync.Mutex         // held while an engine or a network is made
+	engines map[string]*engine // by the stores
 }
 
 // New returns the driver. Nothing is started before the first machine is.
@@ -82,8 +83,9 @@ func (d *Driver) Name() string { return "container" }
 // Prepare builds the images of the lab's machines and stacks, and the stores that bring them in without a copy.
 func (d *Driver) Prepare(ctx context.Context, l *lab.Lab, say func(format string, args ...any)) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.prepared[l] != nil {
+	done := d.prepared[l] != nil
+	d.mu.Unlock()
+	if done {
 		return nil
 	}
 	all := map[string]stores{}
@@ -94,6 +96,8 @@ func (d *Driver) Prepare(ctx context.Context, l *lab.Lab, say func(format string
 		}
 		all[m.Name] = s
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.prepared[l] = all
 	return nil
 }
@@ -138,23 +142,23 @@ func (d *Driver) prepare(ctx context.Context, l *lab.Lab, m lab.Machine, say fun
 	return s, err
 }
 
-// engineFor returns the run's engine and starts it when this is the run's first machine.
-func (d *Driver) engineFor(ctx context.Context, id lab.RunID, l *lab.Lab) (*run, error) {
+// engineFor returns the engine for a lab, and starts it for the first machine that needs it.
+func (d *Driver) engineFor(ctx context.Context, id lab.RunID, l *lab.Lab) (*run, *engine, error) {
 	d.mu.Lock()
 	prepared := d.prepared[l]
 	r := d.runs[id]
 	if r == nil {
-		r = &run{id: id, dir: filepath.Join(d.o.Scratch(id), "container"), sock: filepath.Join(d.o.Runtime, string(id))}
+		r = &run{
+			id:      id,
+			dir:     filepath.Join(d.o.Scratch(id), "container"),
+			sock:    filepath.Join(d.o.Runtime, string(id)),
+			engines: map[string]*engine{},
+		}
 		d.runs[id] = r
 	}
 	d.mu.Unlock()
 	if prepared == nil {
-		return nil, errors.New("the lab is not prepared")
-	}
-	r.start.Lock()
-	defer r.start.Unlock()
-	if r.engine != nil {
-		return r, nil
+		return nil, nil, errors.New("the lab is not prepared")
 	}
 	var roots []string
 	for _, m := range l.Machines {
@@ -162,40 +166,60 @@ func (d *Driver) engineFor(ctx context.Context, id lab.RunID, l *lab.Lab) (*run,
 			roots = append(roots, root)
 		}
 	}
-	if err := d.open(ctx, r, roots); err != nil {
-		return nil, err
+	slices.Sort(roots)
+	key := strings.Join(roots, "\n")
+	r.start.Lock()
+	defer r.start.Unlock()
+	if e := r.engines[key]; e != nil {
+		return r, e, nil
 	}
-	return r, nil
+	e, err := d.open(ctx, r, roots)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.engines[key] = e
+	return r, e, nil
 }
 
-// open makes the run's folders and its engine. On error nothing is left but empty entries in the ledger.
-func (d *Driver) open(ctx context.Context, r *run, roots []string) (err error) {
-	if r.ledger, err = d.o.Ledger(r.id); err != nil {
-		return err
+// open makes the run's folders and one engine. On error nothing is left but entries in the ledger.
+func (d *Driver) open(ctx context.Context, r *run, roots []string) (_ *engine, err error) {
+	if r.ledger == nil {
+		if r.ledger, err = d.o.Ledger(r.id); err != nil {
+			return nil, err
+		}
+		for _, dir := range []string{r.dir, r.sock} {
+			if err := r.ledger.Record(ledger.Entry{Kind: ledger.KindDirectory, Path: dir}); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for _, dir := range []string{r.dir, r.sock} {
-		if err := r.ledger.Record(ledger.Entry{Kind: ledger.KindDirectory, Path: dir}); err != nil {
-			return err
-		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("cannot make the run's folder: %w", err)
+			return nil, fmt.Errorf("cannot make the run's folder: %w", err)
 		}
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(r.dir), os.RemoveAll(r.sock))
-		}
-	}()
 	if d.o.Engine != "" {
-		r.engine, err = openEngine(ctx, d.o.Engine)
-		return err
+		return openEngine(ctx, d.o.Engine)
 	}
-	r.engine, err = startEngine(ctx, r.id, d.o.EngineCommand, engineConfig{
-		Dir:     filepath.Join(r.dir, "engine"),
+	name := "engine"
+	if n := len(r.engines); n > 0 {
+		name = fmt.Sprintf("engine-%d", n+1)
+	}
+	c := engineConfig{
+		Dir:     filepath.Join(r.dir, name),
 		Runtime: r.sock,
+		Socket:  filepath.Join(r.sock, name+".sock"),
+		Cgroup:  "saigen-" + string(r.id) + strings.TrimPrefix(name, "engine"),
 		Stores:  roots,
-	}, r.ledger, d.o.Log)
-	return err
+	}
+	e, err := startEngine(ctx, d.o.EngineCommand, c, r.ledger)
+	if err != nil {
+		err = errors.Join(err, os.RemoveAll(c.Dir), os.RemoveAll(c.Socket))
+		_, _ = os.Remove(r.dir), os.Remove(r.sock) // while they are empty
+		return nil, err
+	}
+	d.o.Log.Debug("engine started", "run", r.id, "cgroup", c.Cgroup, "socket", c.Socket)
+	return e, nil
 }
 
 // Close stops the engines and undoes the ledgers of the runs that were not kept. Twice is fine.
@@ -237,8 +261,8 @@ func (r *run) close(ctx context.Context) error {
 	if r.ledger == nil {
 		return nil // nothing was made yet
 	}
-	if r.engine != nil {
-		_ = r.engine.api.Close()
+	for _, e := range r.engines {
+		_ = e.api.Close()
 	}
 	if r.ledger.Kept() {
 		return nil
@@ -246,9 +270,12 @@ func (r *run) close(ctx context.Context) error {
 	if err := r.ledger.Undo(ctx); err != nil {
 		return err
 	}
-	if r.engine != nil && r.engine.ended != nil {
+	for _, e := range r.engines {
+		if e.ended == nil {
+			continue
+		}
 		select {
-		case <-r.engine.ended: // no zombie is left
+		case <-e.ended: // no zombie is left
 		case <-time.After(ledger.UndoTime):
 			return errors.New("the engine's process does not end")
 		}

@@ -188,7 +188,7 @@ func TestExistingEngine(t *testing.T) {
 	shared := oneMachine()
 	owner := open(t, "t-owner", shared)
 	socket := filepath.Join(owner.dir, "r", "t-owner", "engine.sock")
-	r, err := owner.engineFor(t.Context(), owner.id, shared)
+	_, e, err := owner.engineFor(t.Context(), owner.id, shared)
 	if err != nil {
 		t.Fatal(explain(err))
 	}
@@ -211,11 +211,11 @@ func TestExistingEngine(t *testing.T) {
 		t.Error(err)
 	}
 	nothingLeft(t, before, b.dir, b.id)
-	containers, err := r.engine.api.ContainerList(t.Context(), client.ContainerListOptions{All: true})
+	containers, err := e.api.ContainerList(t.Context(), client.ContainerListOptions{All: true})
 	if err != nil || len(containers.Items) > 0 {
 		t.Errorf("the engine still has %v, %v", containers.Items, err)
 	}
-	images, err := r.engine.api.ImageList(t.Context(), client.ImageListOptions{})
+	images, err := e.api.ImageList(t.Context(), client.ImageListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestExistingEngine(t *testing.T) {
 			}
 		}
 	}
-	networks, err := r.engine.api.NetworkList(t.Context(), client.NetworkListOptions{})
+	networks, err := e.api.NetworkList(t.Context(), client.NetworkListOptions{})
 	if err != nil || len(networks.Items) != 1 {
 		t.Errorf("the engine has networks %v, %v", networks.Items, err)
 	}
@@ -327,6 +327,38 @@ func TestCancelledStart(t *testing.T) {
 		}
 	}
 	start(t, b, l, 0)
+	if err := b.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	nothingLeft(t, before, b.dir, b.id)
+}
+
+// The variants of a run may use images that were not known when its first engine started.
+func TestVariantsWithDifferentImages(t *testing.T) {
+	real(t)
+	one, two := oneMachine(), twoMachines()
+	b := open(t, "t-variants", one)
+	before := take(t, b.dir)
+	if err := b.Prepare(t.Context(), two, t.Logf); err != nil {
+		t.Fatal(explain(err))
+	}
+	for name, s := range b.prepared[two] { // by another name, a store is another store
+		link := filepath.Join(b.dir, name)
+		if err := os.Symlink(s.machine, link); err != nil {
+			t.Fatal(err)
+		}
+		s.machine = link
+		b.prepared[two][name] = s
+	}
+	for _, l := range []*lab.Lab{one, two, one} {
+		m := start(t, b, l, 0)
+		if err := m.Destroy(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(b.Driver.runs[b.id].engines); n != 2 {
+		t.Errorf("there are %d engines", n)
+	}
 	if err := b.Close(t.Context()); err != nil {
 		t.Error(err)
 	}

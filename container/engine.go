@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -27,27 +26,25 @@ type engine struct {
 	host   string // the API's address
 	docker bool   // it is Docker, not podman
 
-	// The rest is empty for an engine that is not saigen's own.
-	log    string        // the file with what podman printed
-	ended  chan struct{} // closed when the engine's first process has ended
-	cgroup string
-}
+	net *network // nil until a lab needs one; guarded by run.start
 
-// cgroupOf names the cgroup of a run on the host.
-func cgroupOf(run lab.RunID) string { return "saigen-" + string(run) }
+	// The rest is empty for an engine that is not saigen's own.
+	log   string        // the file with what podman printed
+	ended chan struct{} // closed when the engine's first process has ended
+}
 
 // maxSocketPath is sun_path without its final zero.
 const maxSocketPath = 107
 
-// startEngine starts saigen's own engine for a run. dir is a new folder for its storage, runtime one for its socket;
-// both are already in the ledger. self is the command that calls EngineMain.
-func startEngine(ctx context.Context, run lab.RunID, self []string, c engineConfig, l *ledger.Ledger, log *slog.Logger) (_ *engine, err error) {
+// startEngine starts an engine of saigen's own. Its folders are in the ledger already, its cgroup is recorded here.
+// self is the command that calls EngineMain.
+func startEngine(ctx context.Context, self []string, c engineConfig, l *ledger.Ledger) (_ *engine, err error) {
 	h, err := ledger.OpenHierarchy()
 	if err != nil {
 		return nil, err
 	}
 	defer h.Close()
-	name := cgroupOf(run)
+	name := c.Cgroup
 	if err := l.Record(ledger.Entry{Kind: ledger.KindCgroup, Path: name}); err != nil {
 		return nil, err
 	}
@@ -69,13 +66,11 @@ func startEngine(ctx context.Context, run lab.RunID, self []string, c engineConf
 		return nil, err
 	}
 
-	e := &engine{limits: c.Limits, log: filepath.Join(c.Dir, "engine.log"), ended: make(chan struct{}), cgroup: name}
-	socket := filepath.Join(c.Runtime, "engine.sock")
-	e.host = "unix://" + socket
-	if len(socket) > maxSocketPath {
-		return nil, fmt.Errorf("the path of the engine's socket is longer than %d bytes: %s", maxSocketPath, socket)
+	if len(c.Socket) > maxSocketPath {
+		return nil, fmt.Errorf("the path of the engine's socket is longer than %d bytes: %s", maxSocketPath, c.Socket)
 	}
-	if err := e.spawn(self, c, socket, group); err != nil {
+	e := &engine{limits: c.Limits, host: "unix://" + c.Socket, log: filepath.Join(c.Dir, "engine.log"), ended: make(chan struct{})}
+	if err := e.spawn(self, c, group); err != nil {
 		return nil, err
 	}
 	if e.api, err = client.New(client.WithHost(e.host)); err != nil {
@@ -84,12 +79,11 @@ func startEngine(ctx context.Context, run lab.RunID, self []string, c engineConf
 	if err := e.ping(ctx); err != nil {
 		return nil, err
 	}
-	log.Debug("engine started", "run", run, "cgroup", name, "socket", socket)
 	return e, nil
 }
 
 // spawn starts the engine's first process with a listening socket, which is there before podman is.
-func (e *engine) spawn(self []string, c engineConfig, socket string, group *os.File) error {
+func (e *engine) spawn(self []string, c engineConfig, group *os.File) error {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make the engine's folder: %w", err)
 	}
@@ -101,7 +95,7 @@ func (e *engine) spawn(self []string, c engineConfig, socket string, group *os.F
 	if err := os.WriteFile(config, data, 0o600); err != nil {
 		return fmt.Errorf("cannot write the engine's configuration: %w", err)
 	}
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: c.Socket, Net: "unix"})
 	if err != nil {
 		return fmt.Errorf("cannot listen for the engine: %w", err)
 	}

@@ -67,11 +67,11 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 		}
 		return &lab.InfraError{What: "cannot start " + string(ref), Hint: "saigen doctor says what the host lacks", Err: err}
 	}
-	r, err := d.engineFor(ctx, id, l)
+	r, e, err := d.engineFor(ctx, id, l)
 	if err != nil {
 		return nil, infra(err)
 	}
-	net, err := d.networkFor(ctx, r, l)
+	net, err := d.networkFor(ctx, r, e, l)
 	if err != nil {
 		return nil, infra(err)
 	}
@@ -79,7 +79,7 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 	images := d.prepared[l][m.Name]
 	d.mu.Unlock()
 	if d.o.Engine != "" {
-		if images.ref, err = r.engine.load(ctx, r, images.built); err != nil {
+		if images.ref, err = e.load(ctx, r, images.built); err != nil {
 			return nil, infra(err)
 		}
 	}
@@ -87,7 +87,7 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 	v := &machine{
 		ref:  ref,
 		name: "saigen-" + string(id) + "-" + m.Name,
-		api:  r.engine.api,
+		api:  e.api,
 		dir:  filepath.Join(r.dir, "machines", m.Name),
 		sock: filepath.Join(r.sock, m.Name),
 	}
@@ -97,11 +97,11 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 		}
 	}()
 	for controller, asked := range map[string]bool{"memory": m.Memory != "", "cpu": m.CPUs > 0} {
-		if asked && !r.engine.limits.has(controller) {
+		if asked && !e.limits.has(controller) {
 			d.o.Log.Warn("the host gives no cgroup controller for a limit of the machine", "machine", ref, "controller", controller)
 		}
 	}
-	binds, err := v.volumes(d.o.Self, images.services, r.engine.limits)
+	binds, err := v.volumes(d.o.Self, images.services, e.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -110,22 +110,42 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 			return nil, err
 		}
 	}
-	p, err := provider(r.engine)
+	p, err := provider(e)
 	if err != nil {
 		return nil, err
 	}
-	c, err := p.CreateContainer(ctx, request(r, net, m, v.name, images.ref, binds))
-	if err != nil {
-		return nil, fmt.Errorf("cannot make container %s: %w", v.name, err)
-	}
-	if err := c.Start(ctx); err != nil {
-		return nil, fmt.Errorf("cannot start container %s: %w", v.name, err)
+	if err := v.boot(ctx, p, request(r.id, e, net, l, m, v.name, images.ref, binds)); err != nil {
+		return nil, err
 	}
 	d.o.Log.Debug("container started", "machine", ref, "took", time.Since(began))
 	if err := v.await(ctx, d.bootTime, d.readiness(v, m), d.o.Log); err != nil {
 		return nil, err
 	}
 	return v, nil
+}
+
+// engineTime is how long an engine may take to make and start a container: a tenth of a second, on a host that is idle.
+const engineTime = time.Minute
+
+// boot makes and starts the container. Neither is cancelled half-way: the engine would go on behind our back, and what
+// it made would be there after it was looked for and removed.
+func (v *machine) boot(ctx context.Context, p *testcontainers.DockerProvider, req testcontainers.ContainerRequest) error {
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c, err := p.CreateContainer(whole, req)
+	if err != nil {
+		return fmt.Errorf("cannot make container %s: %w", v.name, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := c.Start(whole); err != nil {
+		return fmt.Errorf("cannot start container %s: %w", v.name, err)
+	}
+	return nil
 }
 
 // volumes makes the machine's folders and returns what is mounted where. /home and /var/lib/containers are on the
@@ -160,12 +180,12 @@ func (v *machine) volumes(self, services string, limits limits) ([]string, error
 }
 
 // request describes the container. Nothing waits in testcontainers: a machine is ready when its own agent says so.
-func request(r *run, net *network, m lab.Machine, name, image string, binds []string) testcontainers.ContainerRequest {
+func request(run lab.RunID, e *engine, net *network, l *lab.Lab, m lab.Machine, name, image string, binds []string) testcontainers.ContainerRequest {
 	req := testcontainers.ContainerRequest{
 		Name:  name,
 		Image: image,
 		Labels: map[string]string{
-			labelRun:     string(r.id),
+			labelRun:     string(run),
 			labelMachine: m.Name,
 		},
 		Cmd: []string{"/sbin/init"}, // podman's systemd mode goes by this name
@@ -181,27 +201,27 @@ func request(r *run, net *network, m lab.Machine, name, image string, binds []st
 			h.NetworkMode = "none"
 			if net != nil {
 				h.NetworkMode = mobycontainer.NetworkMode(net.name)
-				h.ExtraHosts = net.hosts()
+				h.ExtraHosts = net.hosts(l)
 			}
-			if r.engine.docker { // what podman's systemd mode does by itself
+			if e.docker { // what podman's systemd mode does by itself
 				h.Tmpfs = map[string]string{"/run": "", "/run/lock": "", "/tmp": ""}
 			}
-			if r.engine.limits.has("memory") && m.Memory != "" {
+			if e.limits.has("memory") && m.Memory != "" {
 				h.Memory = m.Memory.Bytes()
 				h.MemorySwap = h.Memory
 			}
-			if r.engine.limits.has("cpu") && m.CPUs > 0 {
+			if e.limits.has("cpu") && m.CPUs > 0 {
 				h.NanoCPUs = int64(m.CPUs) * 1e9
 			}
 		},
 	}
-	if r.engine.docker {
+	if e.docker {
 		req.Env = map[string]string{"container": "docker"}
 	}
 	if net != nil {
 		req.EndpointSettingsModifier = func(settings map[string]*mobynetwork.EndpointSettings) {
 			settings[net.name] = &mobynetwork.EndpointSettings{
-				IPAMConfig: &mobynetwork.EndpointIPAMConfig{IPv4Address: net.address(m.Name)},
+				IPAMConfig: &mobynetwork.EndpointIPAMConfig{IPv4Address: net.address(l, m.Name)},
 			}
 		}
 	}

@@ -18,7 +18,6 @@ import (
 // A lab with a single machine has no network at all, but the machine's own loopback.
 type network struct {
 	name   string
-	l      *lab.Lab
 	subnet netip.Prefix
 }
 
@@ -35,10 +34,10 @@ func subnetOf(run lab.RunID, shared bool) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18 + byte(n>>8), byte(n), 0}), 24)
 }
 
-// address is the machine's address: the first is .11.
-func (n *network) address(machine string) netip.Addr {
+// address is the machine's address: the lab's first has .11.
+func (n *network) address(l *lab.Lab, machine string) netip.Addr {
 	a := n.subnet.Addr().As4()
-	for i, m := range n.l.Machines {
+	for i, m := range l.Machines {
 		if m.Name == machine {
 			a[3] = byte(11 + i)
 		}
@@ -47,10 +46,10 @@ func (n *network) address(machine string) netip.Addr {
 }
 
 // hosts are the lines for every machine's /etc/hosts, as "name:address".
-func (n *network) hosts() []string {
+func (n *network) hosts(l *lab.Lab) []string {
 	var hosts []string
-	for _, m := range n.l.Machines {
-		hosts = append(hosts, m.Name+":"+n.address(m.Name).String())
+	for _, m := range l.Machines {
+		hosts = append(hosts, m.Name+":"+n.address(l, m.Name).String())
 	}
 	return hosts
 }
@@ -58,8 +57,8 @@ func (n *network) hosts() []string {
 // maxMachines is how many addresses there are.
 const maxMachines = 200
 
-// networkFor makes the run's network when it is first needed. nil: the lab needs none.
-func (d *Driver) networkFor(ctx context.Context, r *run, l *lab.Lab) (*network, error) {
+// networkFor makes the engine's network when it is first needed. nil: the lab needs none.
+func (d *Driver) networkFor(ctx context.Context, r *run, e *engine, l *lab.Lab) (*network, error) {
 	if len(l.Machines) < 2 {
 		return nil, nil
 	}
@@ -68,16 +67,17 @@ func (d *Driver) networkFor(ctx context.Context, r *run, l *lab.Lab) (*network, 
 	}
 	r.start.Lock()
 	defer r.start.Unlock()
-	if r.net != nil {
-		return r.net, nil
+	if e.net != nil {
+		return e.net, nil
 	}
-	n := &network{name: "saigen-" + string(r.id), l: l, subnet: subnetOf(r.id, d.o.Engine != "")}
+	n := &network{name: "saigen-" + string(r.id), subnet: subnetOf(r.id, d.o.Engine != "")}
 	if d.o.Engine != "" {
 		if err := r.ledger.Record(ledger.Entry{Kind: KindNetwork, Path: n.name, Host: d.o.Engine}); err != nil {
 			return nil, err
 		}
 	}
-	_, err := r.engine.api.NetworkCreate(ctx, n.name, client.NetworkCreateOptions{
+	// Not cancelled half-way: the engine would go on, and nobody would know.
+	_, err := e.api.NetworkCreate(context.WithoutCancel(ctx), n.name, client.NetworkCreateOptions{
 		Driver:   "bridge",
 		Internal: true,
 		IPAM:     &mobynetwork.IPAM{Config: []mobynetwork.IPAMConfig{{Subnet: n.subnet}}},
@@ -86,6 +86,6 @@ func (d *Driver) networkFor(ctx context.Context, r *run, l *lab.Lab) (*network, 
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the machines' network: %w", err)
 	}
-	r.net = n
+	e.net = n
 	return n, nil
 }
