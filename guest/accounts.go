@@ -48,7 +48,7 @@ func makeAccount(ctx context.Context, name string, uid int) (accountIDs, error) 
 	if errors.Is(err, errNoAccount) {
 		// The home may exist: a volume that outlived a machine. useradd then leaves its files as they are.
 		if err := tool(ctx, "useradd", "--create-home", "--shell", "/bin/bash", "--uid", strconv.Itoa(uid), name); err != nil {
-			return u, fmt.Errorf("cannot make account %s: %v", name, err)
+			return u, fmt.Errorf("cannot make account %s: %w", name, err)
 		}
 		u, err = lookupAccount(name)
 	}

@@ -43,7 +43,7 @@ func (a *agent) serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	if err := greet(conn, a.build, false); err != nil {
-		return fmt.Errorf("cannot greet host: %v", err)
+		return fmt.Errorf("cannot greet host: %w", err)
 	}
 	mux, err := yamux.Server(conn, muxConfig())
 	if err != nil {

@@ -43,7 +43,7 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 			return c, nil
 		}
 		if errors.Is(err, errOtherBuild) {
-			return nil, fmt.Errorf("cannot use agent at %s: %v", socket, err)
+			return nil, fmt.Errorf("cannot use agent at %s: %w", socket, err)
 		}
 		select {
 		case <-ctx.Done():

@@ -34,7 +34,9 @@ func pair(t *testing.T) *Client {
 	}
 	t.Cleanup(func() {
 		_ = c.Close()
-		<-ended
+		if err := <-ended; err != nil && !errors.Is(err, io.ErrClosedPipe) {
+			t.Error(err)
+		}
 	})
 	return c
 }

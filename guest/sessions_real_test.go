@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -75,7 +76,26 @@ func TestRealSessions(t *testing.T) {
 	t.Run("reopened", func(t *testing.T) {
 		for _, a := range accounts {
 			// As a fault does: everything of the account at once, its manager included.
+			killed := make(chan error, 1)
+			up, pipe := io.Pipe()
+			go func() {
+				r, err := c.Run(t.Context(), lab.Command{Argv: []string{"sh", "-c", "echo up; exec sleep 1000"}, Account: a.Name, Stdout: pipe})
+				var infra *lab.InfraError
+				if !errors.As(err, &infra) && r.Signal != "SIGKILL" {
+					err = fmt.Errorf("got %+v, %v", r, err)
+				} else {
+					err = nil
+				}
+				killed <- err
+			}()
+			if _, err := io.ReadFull(up, make([]byte, 3)); err != nil {
+				t.Fatal(err)
+			}
 			text(t, c, "", killAllOf+" "+a.Name+"; true")
+			// Either the holder had the time to see the command die, or it died first.
+			if err := <-killed; err != nil {
+				t.Errorf("a command of %s whose session is killed: %v", a.Name, err)
+			}
 		}
 		checkSessions(t, c)
 	})
@@ -142,6 +162,19 @@ func TestRealAgentRestarts(t *testing.T) {
 		t.Errorf("the holders changed from\n%s\nto\n%s", before, after)
 	}
 	checkSessions(t, c)
+}
+
+func TestRealTTY(t *testing.T) {
+	c := realMachine(t)
+	for _, a := range accounts {
+		r, err := c.Run(t.Context(), lab.Command{
+			Argv: []string{"bash", "-c", "stat -c %U $(tty); stty size; echo $TERM"}, Account: a.Name,
+			TTY: &lab.TTY{Term: "vt100", Rows: 33, Cols: 99},
+		})
+		if want := a.Name + "\r\n33 99\r\nvt100\r\n"; err != nil || string(r.Stdout) != want {
+			t.Errorf("as %s: got %q, %v, want %q", a.Name, r.Stdout, err, want)
+		}
+	}
 }
 
 func TestRealPut(t *testing.T) {
