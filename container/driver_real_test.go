@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -108,47 +107,6 @@ func TestServiceImages(t *testing.T) {
 	if got := sh(t, m, "alice", "podman images --format '{{.Repository}} {{.ReadOnly}}'"); got != "localhost/app true" {
 		t.Errorf("alice's images are %q", got)
 	}
-}
-
-func TestKilledRunIsCollected(t *testing.T) {
-	real(t)
-	dir := t.TempDir()
-	before := take(t, dir)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "SAIGEN_TEST_ABANDON="+dir)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 4096)
-	n, err := out.Read(buf)
-	if got := string(buf[:n]); got != "up\n" {
-		t.Errorf("the process to be killed says %q, %v", got, err)
-	}
-	runs := filepath.Join(dir, "runs")
-	if dead, err := ledger.Dead(runs); err != nil || len(dead) != 0 {
-		t.Errorf("a living run is dead: %v, %v", dead, err)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	dead, err := ledger.Dead(runs)
-	if err != nil || len(dead) != 1 || dead[0].ID != "t-killed" {
-		t.Fatalf("dead are %v, %v", dead, err)
-	}
-	began := time.Now()
-	if err := ledger.Collect(t.Context(), dead, Undoers()...); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("collected in %.2f s", time.Since(began).Seconds())
-	if dead, err := ledger.Dead(runs); err != nil || len(dead) != 0 {
-		t.Errorf("still dead: %v, %v", dead, err)
-	}
-	nothingLeft(t, before, dir, "t-killed")
 }
 
 func TestTwoRunsAtOnce(t *testing.T) {
@@ -363,4 +321,35 @@ func TestVariantsWithDifferentImages(t *testing.T) {
 		t.Error(err)
 	}
 	nothingLeft(t, before, b.dir, b.id)
+}
+
+// From the call of Start to a machine whose systemd has booted, whose agent answers and whose account is logged in.
+func BenchmarkStart(b *testing.B) {
+	if os.Getenv("SAIGEN_REAL") != "1" {
+		b.Skip("starts real machines; set SAIGEN_REAL=1")
+	}
+	v, err := newBench(b.TempDir(), "t-bench", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() {
+		if err := v.Close(context.Background()); err != nil {
+			b.Error(err)
+		}
+	}()
+	l := oneMachine()
+	if err := v.Prepare(b.Context(), l, b.Logf); err != nil {
+		b.Fatal(explain(err))
+	}
+	for b.Loop() {
+		m, err := v.Start(b.Context(), v.id, l, l.Machines[0])
+		if err != nil {
+			b.Fatal(explain(err))
+		}
+		b.StopTimer()
+		if err := m.Destroy(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
 }
