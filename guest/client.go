@@ -50,7 +50,7 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 			return nil, &lab.InfraError{
 				What: "cannot reach the agent at " + socket,
 				Hint: "the machine did not come up, or saigen-agent.service does not run in it",
-				Err:  fmt.Errorf("%w: %v", context.Cause(ctx), err),
+				Err:  fmt.Errorf("%w: %w", context.Cause(ctx), err),
 			}
 		case <-tick.C:
 		}
@@ -164,7 +164,7 @@ func (c *Client) Watch(ctx context.Context, p lab.Probe, each func(lab.Observati
 		}
 		var o lab.Observation
 		if err := json.Unmarshal(payload, &o); err != nil {
-			return fmt.Errorf("cannot watch %s: cannot read observation: %v", p.Address, err)
+			return fmt.Errorf("cannot watch %s: cannot read observation: %w", p.Address, err)
 		}
 		each(o)
 	}
@@ -240,7 +240,7 @@ func (s *stream) next() (byte, []byte, error) {
 	if kind == frameError {
 		var f failure
 		if err := json.Unmarshal(payload, &f); err != nil {
-			return 0, nil, fmt.Errorf("cannot read the agent's error: %v", err)
+			return 0, nil, fmt.Errorf("cannot read the agent's error: %w", err)
 		}
 		return 0, nil, f.error()
 	}

@@ -91,7 +91,7 @@ func (s *stream) run(ctx context.Context, cmd lab.Command) (lab.Result, error) {
 		case frameDone:
 			var a runAnswer
 			if err := json.Unmarshal(payload, &a); err != nil {
-				return result(), fmt.Errorf("cannot run %q: cannot read its end: %v", cmd.Argv, err)
+				return result(), fmt.Errorf("cannot run %q: cannot read its end: %w", cmd.Argv, err)
 			}
 			r := result()
 			r.Code, r.Signal, r.Took = a.Code, a.Signal, a.Took

@@ -63,7 +63,7 @@ type stored struct {
 // Containers lists an account's containers, oldest first as podman stores them.
 func (p *place) Containers(_ context.Context, account string) ([]lab.Container, error) {
 	cannot := func(err error) error {
-		return fmt.Errorf("cannot list the containers of account %s: %v", account, err)
+		return fmt.Errorf("cannot list the containers of account %s: %w", account, err)
 	}
 	folders, err := foldersOf(account)
 	if err != nil {
@@ -111,7 +111,7 @@ func readStored(path string) ([]stored, error) {
 	}
 	var out []stored
 	if err := json.Unmarshal(data, &out); err != nil {
-		return nil, fmt.Errorf("cannot read %s: %v", path, err)
+		return nil, fmt.Errorf("cannot read %s: %w", path, err)
 	}
 	return out, nil
 }
@@ -190,14 +190,14 @@ func within(c lab.Container, f func() error) error {
 func enterNetwork(c lab.Container) error {
 	ns, err := unix.Open("/proc/"+strconv.Itoa(c.PID)+"/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("cannot enter the network of container %s: %v", c.Name, err)
+		return fmt.Errorf("cannot enter the network of container %s: %w", c.Name, err)
 	}
 	defer unix.Close(ns)
 	if isGone(c.PID, c.ID) { // the namespace is open now, so a reused pid cannot slip in after this look
 		return fmt.Errorf("cannot enter the network of container %s: it has ended", c.Name)
 	}
 	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("cannot enter the network of container %s: %v", c.Name, err)
+		return fmt.Errorf("cannot enter the network of container %s: %w", c.Name, err)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func (f *frameReader) request() (request, error) {
 		return q, fmt.Errorf("stream begins with a frame of type %q instead of a request", kind)
 	}
 	if err := json.Unmarshal(payload, &q); err != nil {
-		return q, fmt.Errorf("cannot read request: %v", err)
+		return q, fmt.Errorf("cannot read request: %w", err)
 	}
 	return q, nil
 }

@@ -28,7 +28,7 @@ func serveHolder(ctx context.Context, socket string) error {
 		return err
 	}
 	if err := os.Rename(socket+".new", socket); err != nil {
-		return fmt.Errorf("cannot name socket: %v", err)
+		return fmt.Errorf("cannot name socket: %w", err)
 	}
 	if err := os.Chdir("/"); err != nil { // hold no file system
 		return err

@@ -43,7 +43,7 @@ func mountImages(u accountIDs) error {
 		return err
 	}
 	if err := idmappedMount(sharedImages, target, uids, gids); err != nil {
-		return fmt.Errorf("cannot show %s to account %s: %v", sharedImages, u.name, err)
+		return fmt.Errorf("cannot show %s to account %s: %w", sharedImages, u.name, err)
 	}
 	return nil
 }
@@ -106,26 +106,26 @@ func idmappedMount(source, target string, uids, gids []syscall.SysProcIDMap) err
 		return err
 	}
 	if err := helper.Start(); err != nil {
-		return fmt.Errorf("cannot make a user namespace: %v", err)
+		return fmt.Errorf("cannot make a user namespace: %w", err)
 	}
 	defer func() { _ = in.Close(); _ = helper.Wait() }()
 
 	ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/user", helper.Process.Pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("cannot open the user namespace: %v", err)
+		return fmt.Errorf("cannot open the user namespace: %w", err)
 	}
 	defer unix.Close(ns)
 	tree, err := unix.OpenTree(unix.AT_FDCWD, source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
-		return fmt.Errorf("open_tree: %v", err)
+		return fmt.Errorf("open_tree: %w", err)
 	}
 	defer unix.Close(tree)
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP | unix.MOUNT_ATTR_RDONLY, Userns_fd: uint64(ns)}
 	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &attr); err != nil {
-		return fmt.Errorf("mount_setattr: %v (the file system of the store must support idmapped mounts: ext4, xfs, btrfs, and tmpfs from Linux 6.3)", err)
+		return fmt.Errorf("mount_setattr: %w (the file system of the store must support idmapped mounts: ext4, xfs, btrfs, and tmpfs from Linux 6.3)", err)
 	}
 	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return fmt.Errorf("move_mount: %v", err)
+		return fmt.Errorf("move_mount: %w", err)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 // both are read.
 func (p *place) Logs(ctx context.Context, account, container string, since time.Time) ([]lab.LogLine, error) {
 	cannot := func(err error) error {
-		return fmt.Errorf("cannot read the log of container %s of account %s: %v", container, account, err)
+		return fmt.Errorf("cannot read the log of container %s of account %s: %w", container, account, err)
 	}
 	uid := 0
 	if account != "" && account != "root" {
@@ -58,7 +58,7 @@ func journal(ctx context.Context, uid int, container string, since time.Time) ([
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("journalctl: %v: %s", err, strings.TrimSpace(errs.String()))
+		return nil, fmt.Errorf("journalctl: %w: %s", err, strings.TrimSpace(errs.String()))
 	}
 	return parseJournal(out.Bytes())
 }
@@ -80,7 +80,7 @@ func parseJournal(data []byte) ([]lab.LogLine, error) {
 	for s.Scan() {
 		var e journalEntry
 		if err := json.Unmarshal(s.Bytes(), &e); err != nil {
-			return nil, fmt.Errorf("cannot read the journal: %v", err)
+			return nil, fmt.Errorf("cannot read the journal: %w", err)
 		}
 		text, err := e.text()
 		if err != nil {

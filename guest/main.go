@@ -73,18 +73,18 @@ func listen(socket string) (net.Listener, error) {
 		return nil, errors.New("--socket is needed")
 	}
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("cannot remove old socket: %v", err)
+		return nil, fmt.Errorf("cannot remove old socket: %w", err)
 	}
 	dir, err := os.Open(filepath.Dir(socket))
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %v", socket, err)
+		return nil, fmt.Errorf("cannot listen on %s: %w", socket, err)
 	}
 	defer dir.Close()
 	old := syscall.Umask(0o177) // before anything else of this process makes files
 	defer syscall.Umask(old)
 	l, err := net.Listen("unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(socket)))
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %v", socket, err)
+		return nil, fmt.Errorf("cannot listen on %s: %w", socket, err)
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false) // its name in /proc is gone by then
 	return l, nil
@@ -100,7 +100,7 @@ func accept(ctx context.Context, l net.Listener, serve func(net.Conn)) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("cannot accept: %v", err)
+			return fmt.Errorf("cannot accept: %w", err)
 		}
 		go serve(conn)
 	}

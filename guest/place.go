@@ -52,15 +52,15 @@ func (p *place) Run(ctx context.Context, cmd lab.Command) (lab.Result, error) {
 func (p *place) Processes(ctx context.Context) ([]lab.Process, error) {
 	fs, err := procfs.NewDefaultFS()
 	if err != nil {
-		return nil, fmt.Errorf("cannot list processes: %v", err)
+		return nil, fmt.Errorf("cannot list processes: %w", err)
 	}
 	all, err := fs.AllProcs()
 	if err != nil {
-		return nil, fmt.Errorf("cannot list processes: %v", err)
+		return nil, fmt.Errorf("cannot list processes: %w", err)
 	}
 	owners, err := readOwners()
 	if err != nil {
-		return nil, fmt.Errorf("cannot list processes: %v", err)
+		return nil, fmt.Errorf("cannot list processes: %w", err)
 	}
 	var out []lab.Process
 	for _, one := range all {

@@ -84,9 +84,9 @@ func failureOf(err error) failure {
 	if !errors.As(err, &infra) {
 		return failure{What: err.Error()}
 	}
-	f := failure{What: infra.What, Hint: infra.Hint, Tail: infra.Tail}
-	if infra.Err != nil {
-		f.Err = infra.Err.Error()
+	f := failure{What: err.Error(), Hint: infra.Hint, Tail: infra.Tail}
+	if infra.Err != nil && err.Error() == infra.Error() { // not wrapped in more words
+		f.What, f.Err = infra.What, infra.Err.Error()
 	}
 	return f
 }

@@ -56,7 +56,7 @@ func receive(r *frameReader, f *os.File) error {
 	for {
 		kind, payload, err := r.next()
 		if err != nil {
-			return fmt.Errorf("the file was not sent whole: %v", err)
+			return fmt.Errorf("the file was not sent whole: %w", err)
 		}
 		switch kind {
 		case frameData:

@@ -67,7 +67,7 @@ func (s *sessions) add(ctx context.Context, accounts []lab.Account) error {
 	err := s.save()
 	s.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("cannot keep the declaration of the accounts: %v", err)
+		return fmt.Errorf("cannot keep the declaration of the accounts: %w", err)
 	}
 	errs := make([]error, len(accounts))
 	var all sync.WaitGroup
@@ -95,7 +95,7 @@ func (s *sessions) addOne(ctx context.Context, a lab.Account, uid int) error {
 		return err
 	}
 	if err := preparePodman(ids); err != nil {
-		return fmt.Errorf("cannot prepare podman for account %s: %v", a.Name, err)
+		return fmt.Errorf("cannot prepare podman for account %s: %w", a.Name, err)
 	}
 	if old := s.find(a.Name); old != nil {
 		if old.kind != a.Session {
@@ -190,9 +190,9 @@ func (x *session) open(ctx context.Context) (net.Conn, error) {
 		select {
 		case <-tick.C:
 		case err := <-ended:
-			return nil, cannot(fmt.Errorf("the session's holder ended: %v", err))
+			return nil, cannot(fmt.Errorf("the session's holder ended: %w", err))
 		case <-ctx.Done():
-			return nil, cannot(fmt.Errorf("the session's holder does not answer: %v", context.Cause(ctx)))
+			return nil, cannot(fmt.Errorf("the session's holder does not answer: %w", context.Cause(ctx)))
 		}
 	}
 }

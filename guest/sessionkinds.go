@@ -65,7 +65,7 @@ func (x *session) startLinger(ctx context.Context, hold []string) (<-chan error,
 	if _, err := os.Stat("/usr/lib/systemd/user/dbus.socket"); err == nil {
 		bus := filepath.Join(runtime, "bus")
 		if err := waitFor(ctx, pollEvery, func() bool { _, err := os.Stat(bus); return err == nil }); err != nil {
-			return nil, fmt.Errorf("%s does not come up: %v", bus, err)
+			return nil, fmt.Errorf("%s does not come up: %w", bus, err)
 		}
 		env = append(env, "DBUS_SESSION_BUS_ADDRESS=unix:path="+bus)
 	}

@@ -82,7 +82,7 @@ func TestRealSessions(t *testing.T) {
 				r, err := c.Run(t.Context(), lab.Command{Argv: []string{"sh", "-c", "echo up; exec sleep 1000"}, Account: a.Name, Stdout: pipe})
 				var infra *lab.InfraError
 				if !errors.As(err, &infra) && r.Signal != "SIGKILL" {
-					err = fmt.Errorf("got %+v, %v", r, err)
+					err = fmt.Errorf("got %+v, %w", r, err)
 				} else {
 					err = nil
 				}

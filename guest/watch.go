@@ -16,7 +16,7 @@ import (
 func (a *agent) watch(ctx context.Context, w *frameWriter, p lab.Probe) error {
 	observer, err := a.decode(p)
 	if err != nil {
-		return fmt.Errorf("cannot watch %s: %v", p.Address, err)
+		return fmt.Errorf("cannot watch %s: %w", p.Address, err)
 	}
 	at := &place{agent: a, stacks: p.Stacks}
 	look := func(ctx context.Context) (lab.Observation, error) { return observer.Observe(ctx, at) }
@@ -42,7 +42,7 @@ func (a *agent) decode(p lab.Probe) (lab.Observer, error) {
 	d := json.NewDecoder(bytes.NewReader(p.Settings))
 	d.DisallowUnknownFields()
 	if err := d.Decode(o); err != nil {
-		return nil, fmt.Errorf("cannot read the settings of a %s: %v", p.Kind, err)
+		return nil, fmt.Errorf("cannot read the settings of a %s: %w", p.Kind, err)
 	}
 	return o, nil
 }
@@ -95,7 +95,7 @@ func lookOnce(ctx context.Context, timeout time.Duration, look func(context.Cont
 	o, err := look(ctx)
 	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
-			err = fmt.Errorf("no answer in %v: %v", timeout, err)
+			err = fmt.Errorf("no answer in %v: %w", timeout, err)
 		}
 		return lab.Observation{Err: err.Error()}
 	}
