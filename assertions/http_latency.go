@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -144,6 +145,28 @@ func (h *HTTPLatency) Holds(history []lab.Observation) bool {
 		}
 	}
 	return h.PerLine == nil || h.PerLine.holds(history)
+}
+
+// Explain implements lab.Explainer.
+func (h *HTTPLatency) Explain(history []lab.Observation) string {
+	var samples []float64
+	for _, o := range history {
+		if measured(o.Values) {
+			samples = append(samples, o.Values["seconds"])
+		}
+	}
+	if len(samples) == 0 {
+		return history[len(history)-1].Summary
+	}
+	slices.Sort(samples)
+	var parts []string
+	for _, p := range h.limits() {
+		parts = append(parts, fmt.Sprintf("%s %.3f s", p.attr, rank(samples, p.part)))
+	}
+	if h.PerLine != nil {
+		parts = append(parts, h.PerLine.explain(history))
+	}
+	return fmt.Sprintf("%s of %s", strings.Join(parts, ", "), plural(len(samples), "request"))
 }
 
 // rank is the percentile by nearest rank of sorted samples.

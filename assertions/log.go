@@ -113,10 +113,15 @@ func (l *Log) fresh(lines []lab.LogLine) []lab.LogLine {
 }
 
 // Holds implements lab.Observer.
-func (l *Log) Holds(history []lab.Observation) bool {
+func (l *Log) Holds(history []lab.Observation) bool { return l.Count.Holds(total(history)) }
+
+// Explain implements lab.Explainer.
+func (l *Log) Explain(history []lab.Observation) string { return plural(int(total(history)), "line") }
+
+func total(history []lab.Observation) float64 {
 	n := 0.0
 	for _, o := range history {
 		n += o.Values["lines"]
 	}
-	return l.Count.Holds(n)
+	return n
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"net/url"
 	"strings"
 	"time"
@@ -116,4 +117,22 @@ func markURL(address string) (marked, mark string, err error) {
 	}
 	u.RawQuery += mark
 	return u.String(), mark, nil
+}
+
+// explain says how long one line took, from the fastest to the slowest, and how many lines there were.
+func (p *PerLine) explain(history []lab.Observation) string {
+	lines, requests, least, most := 0, 0, math.Inf(1), 0.0
+	for _, o := range history {
+		each, ok := o.Values["seconds_per_line"]
+		if !ok || !measured(o.Values) {
+			continue
+		}
+		lines += int(o.Values["lines"])
+		requests++
+		least, most = min(least, each), max(most, each)
+	}
+	if lines == 0 {
+		return "no line"
+	}
+	return fmt.Sprintf("%.2f to %.2f s for each of %s, in %d", least, most, plural(lines, "line"), requests)
 }

@@ -40,6 +40,12 @@ type Checker interface {
 	Check() []Problem
 }
 
+// Explainer is implemented by assertions that judge many observations together.
+type Explainer interface {
+	// Explain says in a few words what the observations show together. history is as for Holds.
+	Explain(history []Observation) string
+}
+
 // Patient is implemented by assertions whose looks may take long by their settings.
 type Patient interface {
 	// Longest is the time after which a look has gone wrong.

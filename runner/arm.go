@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -115,7 +116,7 @@ func (a *arm) bringUp(ctx context.Context) error {
 			return infra(err, "cannot start stack."+s.Name)
 		}
 	}
-	if unready, err := a.ready(ctx); err != nil {
+	if unready, err := a.ready(ctx, math.MaxInt64); err != nil {
 		return err
 	} else if unready != nil {
 		return unready
@@ -123,15 +124,16 @@ func (a *arm) bringUp(ctx context.Context) error {
 	return nil
 }
 
-// ready waits for every readiness probe in turn. unready says which one never passed.
-func (a *arm) ready(ctx context.Context) (unready *lab.InfraError, err error) {
+// ready waits for every readiness probe in turn, each for as long as it says and for most at most. unready says which
+// one never passed.
+func (a *arm) ready(ctx context.Context, most time.Duration) (unready *lab.InfraError, err error) {
 	var probes []lab.Assertion
 	for _, s := range a.l.Stacks {
 		probes = append(probes, a.r.Composer.Ready(s)...)
 	}
 	probes = append(probes, a.l.Ready...)
 	for i, p := range probes {
-		within := p.Within.Value()
+		within := min(p.Within.Value(), most)
 		a.emit(Event{Type: Step, Subject: p.Address(), Budget: within, Text: fmt.Sprintf("waiting for %s (%d of %d)", p.Address(), i+1, len(probes))})
 		m, err := a.machine(p.Machine)
 		if err != nil {
@@ -203,7 +205,7 @@ func (a *arm) baseline(ctx context.Context) error {
 
 // inForce injects the faults and waits until every symptom has appeared or is overdue.
 func (a *arm) inForce(ctx context.Context) error {
-	a.phase(InForce, "", 0)
+	a.phase(Inject, "", 0)
 	env := &env{arm: a}
 	for _, f := range a.l.Faults {
 		a.emit(Event{Type: Step, Subject: f.Address(), Text: "injecting " + f.Address()})
@@ -216,15 +218,12 @@ func (a *arm) inForce(ctx context.Context) error {
 		}
 		a.emit(Event{Type: Step, Subject: f.Address(), Text: f.Address() + " is in force"})
 	}
-	injected := time.Now()
-	a.mu.Lock()
-	a.phases[len(a.phases)-1].Injected = injected
-	a.mu.Unlock()
 	var within time.Duration
 	for _, s := range a.l.Symptoms {
 		within = max(within, s.Within.Value())
 	}
-	a.emit(Event{Type: Step, Budget: within, Text: fmt.Sprintf("waiting for %d symptoms", len(a.l.Symptoms))})
+	a.phase(InForce, "", within)
+	injected := a.current().Start
 	err := a.wait(ctx, within+a.slowest(), func() bool {
 		for _, s := range a.l.Symptoms {
 			if !a.holdsNow(s) && !a.lookedAfter(s, injected.Add(s.Within.Value())) {
@@ -245,11 +244,15 @@ func (a *arm) treat(ctx context.Context, rem lab.Remedy) error {
 	if err := a.apply(ctx, rem); err != nil {
 		return err
 	}
-	unready, err := a.ready(ctx)
+	soak := rem.Soak.Value()
+	most := time.Duration(math.MaxInt64)
+	if !rem.Cures {
+		most = soak // a stack that is not ready by then was not cured
+	}
+	unready, err := a.ready(ctx, most)
 	if err != nil {
 		return err
 	}
-	soak := rem.Soak.Value()
 	a.phase(Soak, rem.Name, soak)
 	if unready != nil {
 		a.phases[len(a.phases)-1].Unready = unready.What
@@ -331,14 +334,15 @@ func (a *arm) slowest() time.Duration {
 	return d
 }
 
-// held is how long the fault phase took: the control arm holds for as long.
+// held is how long the inject and fault phases took: the control arm holds for as long.
 func (a *arm) held() time.Duration {
+	var d time.Duration
 	for _, p := range a.phases {
-		if p.Kind == InForce {
-			return p.End.Sub(p.Start)
+		if p.Kind == Inject || p.Kind == InForce {
+			d += p.End.Sub(p.Start)
 		}
 	}
-	return 0
+	return d
 }
 
 func (a *arm) into(r *Record) {

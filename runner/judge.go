@@ -37,12 +37,12 @@ func (o *Outcome) AsExpected() bool { return o.Verdict == o.Expect }
 type SymptomResult struct {
 	Address   string        `json:"address"`
 	Appeared  bool          `json:"appeared"`        // in the fault arm, in time
-	After     time.Duration `json:"after,omitempty"` // from the start of the fault phase to its appearance
+	After     time.Duration `json:"after,omitempty"` // from the faults being in force to its appearance
 	InControl bool          `json:"in_control,omitempty"`
-	Last      string        `json:"last,omitempty"`       // the observation that showed it, or the last one when it never appeared
+	Last      string        `json:"last,omitempty"`       // what the fault phase showed
 	CouldNot  string        `json:"could_not,omitempty"`  // why it could not be looked at, where that matters
-	Control   string        `json:"control,omitempty"`    // the control arm's last observation, or the one that showed it
-	AfterCure string        `json:"after_cure,omitempty"` // the last observation after the last remedy
+	Control   string        `json:"control,omitempty"`    // what was seen without the fault
+	AfterCure string        `json:"after_cure,omitempty"` // what the last soak showed
 }
 
 // InvariantResult is what was seen of one invariant.
@@ -100,6 +100,10 @@ func Judge(l *lab.Lab, r *Record) Outcome {
 	for _, a := range []Arm{fault, control} {
 		if a.Failed != "" {
 			o.Verdict, o.Because = lab.Inconclusive, a.Failed
+			return o
+		}
+		if a.Name == "" {
+			o.Verdict, o.Because = lab.Inconclusive, "not both arms were run"
 			return o
 		}
 	}
@@ -179,32 +183,33 @@ func judgeSymptom(s lab.Assertion, fault, control Arm, r *Record) SymptomResult 
 	for _, p := range fault.Phases {
 		switch p.Kind {
 		case Baseline:
-			if seen, _ := during(inFault, p); firstHeld(s.Do, seen) >= 0 {
+			seen, _ := during(inFault, p)
+			if i := firstHeld(s.Do, seen); i >= 0 {
 				res.InControl = true
-				res.Control = "before the fault was injected: " + seen[firstHeld(s.Do, seen)].Summary
+				res.Control = "before the fault was injected: " + explain(s.Do, seen[:i+1])
 			}
 		case InForce:
 			seen, missed := during(inFault, p)
 			seen = inTime(seen, p, s)
+			res.Last = explain(s.Do, seen)
 			if i := firstHeld(s.Do, seen); i >= 0 {
-				res.Appeared, res.Last = true, seen[i].Summary
+				res.Appeared = true
 				res.After = seen[i].At.Add(seen[i].Took).Sub(p.Start)
 			} else {
 				res.CouldNot = blindness(inFault, seen, missed)
-				res.Last = last(seen)
 			}
 		case Soak:
 			if seen, _ := during(inFault, p); len(seen) > 0 {
-				res.AfterCure = last(seen)
+				res.AfterCure = explain(s.Do, seen)
 			}
 		}
 	}
 	for _, p := range control.Phases {
 		seen, missed := during(inControl, p)
 		if i := firstHeld(s.Do, seen); i >= 0 {
-			res.InControl, res.Control = true, seen[i].Summary
+			res.InControl, res.Control = true, explain(s.Do, seen[:i+1])
 		} else if !res.InControl && p.Kind == Hold {
-			res.Control = last(seen)
+			res.Control = explain(s.Do, seen)
 			if b := blindness(inControl, seen, missed); b != "" {
 				res.CouldNot = b
 			}
@@ -220,10 +225,10 @@ func judgeInvariant(inv lab.Assertion, r *Record) InvariantResult {
 		for _, p := range a.Phases {
 			seen, missed := during(all, p)
 			if i := firstNotHeld(inv.Do, seen); i >= 0 && res.Held {
-				res.Held, res.BrokeIn, res.Last = false, a.Name+" arm, phase "+p.Name(), seen[i].Summary
+				res.Held, res.BrokeIn, res.Last = false, a.Name+" arm, phase "+p.Name(), explain(inv.Do, seen[:i+1])
 			}
 			if res.Held && len(seen) > 0 {
-				res.Last = last(seen)
+				res.Last = explain(inv.Do, seen)
 			}
 			if missed > len(seen) {
 				res.CouldNot = blindness(all, seen, missed)
@@ -250,7 +255,7 @@ func judgeRemedy(rem lab.Remedy, symptoms []lab.Assertion, fault Arm, r *Record)
 			if i := firstHeld(s.Do, seen); i >= 0 {
 				res.Cured = false
 				res.Remain = append(res.Remain, s.Address())
-				res.Why = strings.TrimPrefix(res.Why+"; ", "; ") + fmt.Sprintf("%s (%s)", s.Address(), seen[i].Summary)
+				res.Why = strings.TrimPrefix(res.Why+"; ", "; ") + fmt.Sprintf("%s (%s)", s.Address(), explain(s.Do, seen[:i+1]))
 			} else if b := blindness(all, seen, missed); b != "" && rem.Cures {
 				couldNot = fmt.Sprintf("%s could not look after remedy.%s: %s", s.Address(), rem.Name, b)
 			}
@@ -276,13 +281,6 @@ func blindness(all, seen []lab.Observation, missed int) string {
 		}
 	}
 	return ""
-}
-
-func last(seen []lab.Observation) string {
-	if len(seen) == 0 {
-		return "no observation"
-	}
-	return seen[len(seen)-1].Summary
 }
 
 // Summary is what a run says of all its trials.

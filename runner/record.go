@@ -19,8 +19,9 @@ type PhaseKind string
 // The phases of an arm, in order. Remedy and Soak come once for each remedy, in the fault arm only.
 const (
 	Baseline PhaseKind = "baseline" // everything is up and ready, nothing has been injected
-	Hold     PhaseKind = "hold"     // control arm: nothing is injected for as long as the fault arm's fault phase took
-	InForce  PhaseKind = "fault"    // fault arm: from the first injection until all symptoms have appeared or are overdue
+	Hold     PhaseKind = "hold"     // control arm: nothing is injected for as long as the fault arm's inject and fault phases took
+	Inject   PhaseKind = "inject"   // fault arm: the faults are injected and verified; what is seen here counts for invariants only
+	InForce  PhaseKind = "fault"    // fault arm: the faults are in force, until all symptoms have appeared or are overdue
 	Treat    PhaseKind = "remedy"   // a remedy runs, and the stacks become ready again
 	Soak     PhaseKind = "soak"     // after a remedy: the symptoms must stay away
 )
@@ -31,9 +32,6 @@ type Phase struct {
 	Remedy string    `json:"remedy,omitempty"`
 	Start  time.Time `json:"start"`
 	End    time.Time `json:"end"`
-	// Injected, in the fault phase, is when the last fault was verified to be in force; a symptom's time to appear
-	// is counted from here. Zero: the injection was not completed.
-	Injected time.Time `json:"injected,omitzero"`
 	// Unready, in a soak, says which readiness probe did not pass after the remedy; empty: all did.
 	Unready string `json:"unready,omitempty"`
 }
@@ -86,10 +84,7 @@ func during(all []lab.Observation, p Phase) (seen []lab.Observation, missed int)
 
 // inTime cuts from seen the looks that began after a symptom was overdue.
 func inTime(seen []lab.Observation, p Phase, s lab.Assertion) []lab.Observation {
-	if p.Injected.IsZero() || s.Within == "" {
-		return seen
-	}
-	overdue := p.Injected.Add(s.Within.Value())
+	overdue := p.Start.Add(s.Within.Value())
 	for i, o := range seen {
 		if o.At.After(overdue) {
 			return seen[:i]
@@ -116,4 +111,15 @@ func firstNotHeld(do lab.Observer, seen []lab.Observation) int {
 		}
 	}
 	return -1
+}
+
+// explain says what observations show, in the assertion's own words; the newest one speaks for kinds that look at one.
+func explain(do lab.Observer, seen []lab.Observation) string {
+	if len(seen) == 0 {
+		return "no observation"
+	}
+	if e, ok := do.(lab.Explainer); ok {
+		return e.Explain(seen)
+	}
+	return seen[len(seen)-1].Summary
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -39,8 +40,7 @@ type Keep string
 // When to keep machines.
 const (
 	KeepNever     Keep = "never"
-	KeepOnFailure Keep = "on-failure" // the fault arm's machines of the first trial that got another verdict than expected
-	KeepAlways    Keep = "always"     // those of the first trial
+	KeepOnFailure Keep = "on-failure" // those of the first arm after which the verdict cannot be the expected one any more
 )
 
 // Kept says whether machines were left running.
@@ -93,43 +93,13 @@ func (r *Runner) trial(ctx context.Context, l *lab.Lab, n int) (*Outcome, error)
 	defer ev.close()
 
 	record := &Record{Observations: map[string]map[string][]lab.Observation{}}
-	var fault *arm
-	err = r.Driver.Prepare(ctx, l, func(format string, args ...any) {
-		tell(Event{Type: Step, Text: fmt.Sprintf(format, args...)})
-	})
-	if err != nil {
-		err = infra(err, "cannot prepare the images of "+l.Name)
-		tell(failure(err))
-		record.Arms = append(record.Arms, Arm{Name: Fault, Failed: err.Error()})
-	} else {
-		fault = newArm(r, l, Fault, ev, tell)
-		err = fault.run(ctx, 0)
-		fault.into(record)
-		if err == nil {
-			control := newArm(r, l, Control, ev, tell)
-			err = control.run(ctx, fault.held())
-			control.into(record)
-			control.end(ctx)
-		}
-	}
+	err = r.arms(ctx, l, ev, tell, record)
 
-	o := Judge(l, record)
-	o.Trial, o.Started, o.Folder = n, began, ev.folder
+	o := r.judge(l, record)
+	o.Trial, o.Started, o.Took, o.Folder = n, began, time.Since(began), ev.folder
 	if e := (*lab.InfraError)(nil); errors.As(err, &e) {
 		o.Hint, o.Tail = e.Hint, e.Tail
 	}
-	if ctx.Err() == nil {
-		r.kept = r.Keep == KeepAlways || (r.Keep == KeepOnFailure && !o.AsExpected())
-	}
-	if fault != nil {
-		if r.kept && len(fault.machines) > 0 {
-			tell(Event{Type: Step, Text: "the machines of the fault arm are kept"})
-		} else {
-			r.kept = false
-			fault.end(ctx)
-		}
-	}
-	o.Took = time.Since(began)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -138,6 +108,59 @@ func (r *Runner) trial(ctx context.Context, l *lab.Lab, n int) (*Outcome, error)
 	}
 	tell(Event{Type: TrialEnded, Outcome: &o})
 	return &o, nil
+}
+
+// arms runs one arm after the other into the record. What ends them early is returned, and is in the record too.
+func (r *Runner) arms(ctx context.Context, l *lab.Lab, ev *evidence, tell func(Event), record *Record) error {
+	if err := r.prepare(ctx, l, tell); err != nil {
+		record.Arms = append(record.Arms, Arm{Name: Fault, Failed: err.Error()})
+		return err
+	}
+	var hold time.Duration
+	for _, name := range []string{Fault, Control} {
+		a := newArm(r, l, name, ev, tell)
+		err := a.run(ctx, hold)
+		a.into(record)
+		hold = a.held()
+		if r.Keep == KeepOnFailure && ctx.Err() == nil && len(a.machines) > 0 && r.judge(l, record).Verdict != l.Expect {
+			r.kept = true
+			tell(Event{Type: Step, Text: "the machines of the " + name + " arm are kept"})
+			return err
+		}
+		a.end(ctx)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge makes the verdict of what has been recorded so far. After the fault arm alone that is the verdict which a
+// clean control arm would confirm.
+func (r *Runner) judge(l *lab.Lab, record *Record) Outcome {
+	sofar := *record
+	_, both := record.arm(Control)
+	if !both {
+		sofar.Arms = append(slices.Clone(record.Arms), Arm{Name: Control})
+	}
+	o := Judge(l, &sofar)
+	if !both {
+		o.Arms = record.Arms
+		o.Because += "; the control arm was not run"
+	}
+	return o
+}
+
+func (r *Runner) prepare(ctx context.Context, l *lab.Lab, tell func(Event)) error {
+	err := r.Driver.Prepare(ctx, l, func(format string, args ...any) {
+		tell(Event{Type: Step, Text: fmt.Sprintf(format, args...)})
+	})
+	if err == nil {
+		return nil
+	}
+	err = infra(err, "cannot prepare the images of "+l.Name)
+	tell(failure(err))
+	return err
 }
 
 // Up brings the fault arm of one variant to a state and leaves it there: before the faults, or when they are in force
@@ -153,12 +176,7 @@ func (r *Runner) Up(ctx context.Context, l *lab.Lab, until PhaseKind) error {
 		return err
 	}
 	defer ev.close()
-	err = r.Driver.Prepare(ctx, l, func(format string, args ...any) {
-		tell(Event{Type: Step, Text: fmt.Sprintf(format, args...)})
-	})
-	if err != nil {
-		err = infra(err, "cannot prepare the images of "+l.Name)
-		tell(failure(err))
+	if err := r.prepare(ctx, l, tell); err != nil {
 		return err
 	}
 	a := newArm(r, l, Fault, ev, tell)

@@ -32,22 +32,24 @@ func longest(s lab.Assertion) time.Duration {
 func (a *arm) observed(s lab.Assertion, o lab.Observation) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	phase := a.phases[len(a.phases)-1]
+	o.At = o.At.Round(0)
+	phase := a.current()
 	a.seen[s.Address()] = append(a.seen[s.Address()], o)
 	seen, _ := during(a.seen[s.Address()], phase)
+	counts := o.Err == "" && !o.At.Before(phase.Start) // a look that began in the phase before counts there
 	holds := len(seen) > 0 && s.Do.Holds(seen)
 	if err := a.ev.observation(a.name, phase.Name(), s.Address(), o); err != nil && a.lost == nil {
 		a.lost = infra(err, "cannot keep the evidence")
 	}
 	a.emit(Event{Type: Observed, Subject: s.Address(), Observation: &o, Holds: holds})
 	switch {
-	case o.Err != "":
+	case !counts:
 	case s.Role == "symptom" && holds && !a.appearedNow[s.Address()]:
 		a.appearedNow[s.Address()] = true
-		a.emit(Event{Type: Appeared, Subject: s.Address(), Text: o.Summary, Holds: true})
+		a.emit(Event{Type: Appeared, Subject: s.Address(), Text: explain(s.Do, seen), Holds: true})
 	case s.Role == "invariant" && !holds && !a.appearedNow[s.Address()]:
 		a.appearedNow[s.Address()] = true
-		a.emit(Event{Type: Broken, Subject: s.Address(), Text: o.Summary})
+		a.emit(Event{Type: Broken, Subject: s.Address(), Text: explain(s.Do, seen)})
 	}
 	a.wake()
 }
@@ -90,10 +92,13 @@ func (a *arm) wait(ctx context.Context, most time.Duration, done func() bool) er
 	}
 }
 
+// now has no monotonic part, so that stored times give the same differences.
+func now() time.Time { return time.Now().Round(0) }
+
 func (a *arm) phase(kind PhaseKind, remedy string, budget time.Duration) {
 	a.closePhase()
 	a.mu.Lock()
-	a.phases = append(a.phases, Phase{Kind: kind, Remedy: remedy, Start: time.Now()})
+	a.phases = append(a.phases, Phase{Kind: kind, Remedy: remedy, Start: now()})
 	a.appearedNow = map[string]bool{}
 	a.mu.Unlock()
 	a.emit(Event{Type: PhaseStarted, Budget: budget})
@@ -103,7 +108,7 @@ func (a *arm) closePhase() {
 	a.mu.Lock()
 	open := len(a.phases) > 0 && a.phases[len(a.phases)-1].End.IsZero()
 	if open {
-		a.phases[len(a.phases)-1].End = time.Now()
+		a.phases[len(a.phases)-1].End = now()
 	}
 	a.mu.Unlock()
 	if open {

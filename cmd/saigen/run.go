@@ -46,9 +46,9 @@ command line is wrong, 3 when something could not be looked at (inconclusive), 1
 				return usage("--repeat takes a number of at least 1, not %d", f.repeat)
 			}
 			switch runner.Keep(f.keep) {
-			case runner.KeepNever, runner.KeepOnFailure, runner.KeepAlways:
+			case runner.KeepNever, runner.KeepOnFailure:
 			default:
-				return usage("--keep takes never, on-failure or always, not %q", f.keep)
+				return usage("--keep takes never or on-failure, not %q", f.keep)
 			}
 			dirs, filters := splitFilters(args)
 			found, err := findLabs(dirs)
@@ -61,10 +61,10 @@ command line is wrong, 3 when something could not be looked at (inconclusive), 1
 	}
 	w.driverFlag(c, &f)
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run every variant `N` times and say k of n, with a 95 % interval")
-	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "leave the machines of the fault arm running: never, on-failure or always")
+	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "leave the machines running when a variant does not get its expected verdict: never or on-failure")
 	c.Flags().StringVar(&f.junit, "junit", "", "write a JUnit report to `FILE`")
 	w.outputFlags(c, &f)
-	_ = c.RegisterFlagCompletionFunc("keep", cobra.FixedCompletions([]string{"never", "on-failure", "always"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("keep", cobra.FixedCompletions([]string{"never", "on-failure"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 

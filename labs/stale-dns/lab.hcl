@@ -131,6 +131,16 @@ symptom "dns_answers" "dead_addresses" {
   ttl       = 86400
 }
 
+# The diary's own figure, from dig: eight answers, four addresses, each twice, MSG SIZE rcvd: 172.
+symptom "dns_answers" "eight_answers" {
+  stack = stack.alice
+  from  = "proxy"
+  name  = "app"
+  over  = 7
+  size  = 172
+  twice = true
+}
+
 # connect() to an address that nobody has any more gives up after three ARP requests, one second apart.
 symptom "http_latency" "three_seconds_for_each_dead_address" {
   stack      = stack.alice
@@ -141,7 +151,7 @@ symptom "http_latency" "three_seconds_for_each_dead_address" {
     service = "proxy"
     match   = "connect\\(\\) failed \\(113: (No route to host|Host is unreachable)\\)"
     time    = "2.9s to 3.5s"
-    done    = "\" 200 "
+    done    = "HTTP/1\\.[01]\" [0-9]{3} " # the access line
   }
 }
 
@@ -186,6 +196,7 @@ remedy "delete_the_file_alive" {
   account = "alice"
   run     = "remedies/delete_the_file_alive.sh"
   cures   = false
+  soak    = "15s"
 }
 
 remedy "forget_the_network" {
