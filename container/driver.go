@@ -35,7 +35,9 @@ type Options struct {
 	// Ledger returns the run's ledger, open, and the same one each time. It must know KindContainer, KindNetwork and
 	// KindImage (see Undoers) when Engine is set.
 	Ledger func(lab.RunID) (*ledger.Ledger, error)
-	Log    *slog.Logger
+	// Built, where set, is told every image that a lab uses, when it is there.
+	Built func(*lab.Lab, image.Built)
+	Log   *slog.Logger
 }
 
 // Driver runs machines as system containers. Its methods may be called from several goroutines.
@@ -108,7 +110,11 @@ func (d *Driver) prepare(ctx context.Context, l *lab.Lab, m lab.Machine, say fun
 		if i < 0 {
 			return image.Built{}, fmt.Errorf("there is no %s", ref)
 		}
-		return d.o.Images.Build(ctx, l.Images[i], role, l.Dir, say)
+		b, err := d.o.Images.Build(ctx, l.Images[i], role, l.Dir, say)
+		if err == nil && d.o.Built != nil {
+			d.o.Built(l, b)
+		}
+		return b, err
 	}
 	if s.built, err = build(m.Image, image.Machine); err != nil {
 		return s, err

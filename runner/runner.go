@@ -21,7 +21,7 @@ type Composer interface {
 	Ready(s lab.Stack) []lab.Assertion
 }
 
-// Runner executes labs. All fields but Keep are needed.
+// Runner executes labs. All fields but Keep and Drift are needed.
 type Runner struct {
 	Driver   lab.Driver
 	Composer Composer
@@ -30,6 +30,8 @@ type Runner struct {
 	Folder   string // the run's evidence folder
 	Keep     Keep
 	Log      *slog.Logger
+	// Drift, where set, says which packages of a prepared lab differ from those it was last found good with.
+	Drift func(*lab.Lab) []string
 
 	kept bool // a trial's machines were left running
 }
@@ -97,6 +99,7 @@ func (r *Runner) trial(ctx context.Context, l *lab.Lab, n int) (*Outcome, error)
 
 	o := r.judge(l, record)
 	o.Trial, o.Started, o.Took, o.Folder = n, began, time.Since(began), ev.folder
+	o.Drift = r.drift(l)
 	if e := (*lab.InfraError)(nil); errors.As(err, &e) {
 		o.Hint, o.Tail = e.Hint, e.Tail
 	}
@@ -151,11 +154,21 @@ func (r *Runner) judge(l *lab.Lab, record *Record) Outcome {
 	return o
 }
 
+func (r *Runner) drift(l *lab.Lab) []string {
+	if r.Drift == nil {
+		return nil
+	}
+	return r.Drift(l)
+}
+
 func (r *Runner) prepare(ctx context.Context, l *lab.Lab, tell func(Event)) error {
 	err := r.Driver.Prepare(ctx, l, func(format string, args ...any) {
 		tell(Event{Type: Step, Text: fmt.Sprintf(format, args...)})
 	})
 	if err == nil {
+		for _, line := range r.drift(l) {
+			tell(Event{Type: Warning, Text: "the lab has drifted from its lock: " + line})
+		}
 		return nil
 	}
 	err = infra(err, "cannot prepare the images of "+l.Name)

@@ -28,6 +28,7 @@ type runFlags struct {
 	junit   string
 	quiet   bool
 	verbose bool
+	relock  bool
 }
 
 func (w *world) runCommand() *cobra.Command {
@@ -62,6 +63,7 @@ command line is wrong, 3 when something could not be looked at (inconclusive), 1
 	w.driverFlag(c, &f)
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run every variant `N` times and say k of n, with a 95 % interval")
 	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "leave the machines running when a variant does not get its expected verdict: never or on-failure")
+	c.Flags().BoolVar(&f.relock, "update-lock", false, "accept packages that differ from lab.lock.json")
 	c.Flags().StringVar(&f.junit, "junit", "", "write a JUnit report to `FILE`")
 	w.outputFlags(c, &f)
 	_ = c.RegisterFlagCompletionFunc("keep", cobra.FixedCompletions([]string{"never", "on-failure"}, cobra.ShellCompDirectiveNoFileComp))
@@ -144,6 +146,12 @@ func (w *world) runLab(ctx context.Context, path string, file *labfile.File, lab
 			return nil, err
 		}
 	}
+	// What a lab was found good with is its lock.
+	if summary.Exit == runner.ExitExpected || f.relock {
+		if err := run.lock.save(f.relock); err != nil {
+			run.sinks.tell(runner.Event{Type: runner.Warning, Text: fmt.Sprintf("cannot write the lock: %v", err)})
+		}
+	}
 	run.finish(ctx, summary)
 	if run.runner.Kept() {
 		w.sayNext(run.session)
@@ -173,7 +181,7 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, labs
 	if err := w.require(ctx, f.driver, p); err != nil {
 		return nil, err
 	}
-	s, err := w.begin(ctx, file.Name, filepath.Dir(path), f.driver, labs)
+	s, err := w.begin(ctx, file, f.driver, labs)
 	if err != nil {
 		return nil, err
 	}
@@ -198,6 +206,7 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, labs
 	r.sinks.add(w.printer(f, path))
 	r.runner = &runner.Runner{
 		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep), Log: w.log,
+		Drift: s.lock.drift,
 	}
 	return r, nil
 }

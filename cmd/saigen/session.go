@@ -12,6 +12,7 @@ import (
 	"github.com/saigen-lab/saigen/container"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/labfile"
 	"github.com/saigen-lab/saigen/ledger"
 )
 
@@ -31,6 +32,7 @@ type session struct {
 	paths  paths
 	folder string // the run's evidence
 	ledger *ledger.Ledger
+	lock   *lockKeeper
 	info   runInfo
 }
 
@@ -50,7 +52,7 @@ type runInfo struct {
 const runInfoFile = "run.json"
 
 // begin opens a run: runs that were killed are undone first.
-func (w *world) begin(ctx context.Context, name, path, driver string, labs []*lab.Lab) (*session, error) {
+func (w *world) begin(ctx context.Context, file *labfile.File, driver string, labs []*lab.Lab) (*session, error) {
 	p, err := w.paths()
 	if err != nil {
 		return nil, err
@@ -61,7 +63,11 @@ func (w *world) begin(ctx context.Context, name, path, driver string, labs []*la
 	if err := w.collectDead(ctx, p); err != nil {
 		fmt.Fprintf(w.stderr, "warning: an earlier run that was killed could not be undone: %v\n", err)
 	}
-	s := &session{id: newRunID(time.Now()), paths: p}
+	lock, err := openLock(file.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{id: newRunID(time.Now()), paths: p, lock: lock}
 	s.folder = filepath.Join(p.runs, string(s.id))
 	if err := os.Mkdir(s.folder, 0o755); err != nil {
 		return nil, err
@@ -70,7 +76,7 @@ func (w *world) begin(ctx context.Context, name, path, driver string, labs []*la
 	if err != nil {
 		return nil, err
 	}
-	s.info = runInfo{ID: s.id, Lab: name, Path: path, Driver: driver, Started: time.Now()}
+	s.info = runInfo{ID: s.id, Lab: file.Name, Path: filepath.Dir(file.Path), Driver: driver, Started: time.Now()}
 	for _, l := range labs {
 		s.info.Variants = append(s.info.Variants, l.Variant.String())
 	}
@@ -82,8 +88,13 @@ func (w *world) begin(ctx context.Context, name, path, driver string, labs []*la
 			}
 		}
 	}
-	return s, s.write()
+	// What is in it is undone by those who put it there; the folder itself is ours.
+	err = s.ledger.Record(ledger.Entry{Kind: ledger.KindDirectory, Path: s.scratch()})
+	return s, errors.Join(err, s.write())
 }
+
+// scratch is the folder for storage and volumes while machines run.
+func (s *session) scratch() string { return filepath.Join(s.folder, "scratch") }
 
 func (s *session) write() error {
 	data, err := json.MarshalIndent(s.info, "", "  ")
@@ -163,8 +174,9 @@ func newContainerDriver(w *world, s *session) (driver, error) {
 		Engine:  w.engine(),
 		Images:  image.New(s.paths.cache, w.log),
 		Runtime: s.paths.runtime,
-		Scratch: func(lab.RunID) string { return filepath.Join(s.folder, "scratch") },
+		Scratch: func(lab.RunID) string { return s.scratch() },
 		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return s.ledger, nil },
+		Built:   s.lock.add,
 		Log:     w.log,
 	}), nil
 }

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/saigen-lab/saigen/image"
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// lockKeeper holds a lab's lab.lock.json against what its images are made of.
+type lockKeeper struct {
+	dir  string // the lab's own folder
+	lock *image.Lock
+
+	mu    sync.Mutex
+	built map[*lab.Lab][]image.Built
+}
+
+func openLock(dir string) (*lockKeeper, error) {
+	lock, err := image.ReadLock(dir)
+	if err != nil {
+		return nil, usage("%v", err)
+	}
+	return &lockKeeper{dir: dir, lock: lock, built: map[*lab.Lab][]image.Built{}}, nil
+}
+
+func (k *lockKeeper) add(l *lab.Lab, b image.Built) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.built[l] = append(k.built[l], b)
+}
+
+// drift lists what differs from the lock. An image that the lock does not have yet has not drifted.
+func (k *lockKeeper) drift(l *lab.Lab) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []string
+	for _, b := range k.built[l] {
+		if !k.lock.Has(b) {
+			continue
+		}
+		for _, d := range k.lock.Drift(b) {
+			out = append(out, fmt.Sprintf("image.%s: %s", b.Image.Name, d))
+		}
+	}
+	return out
+}
+
+// save writes what is new into the lock file, and with all also what has drifted.
+func (k *lockKeeper) save(all bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	changed := false
+	for _, images := range k.built {
+		for _, b := range images {
+			if all || !k.lock.Has(b) {
+				changed = k.lock.Update(b) || changed
+			}
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return k.lock.Write(k.dir)
+}
