@@ -52,12 +52,7 @@ func (x *session) start(ctx context.Context, socket string) (<-chan error, error
 }
 
 func (x *session) startLinger(ctx context.Context, hold []string) (<-chan error, error) {
-	if err := tool(ctx, "loginctl", "enable-linger", x.ids.name); err != nil {
-		return nil, err
-	}
-	// Lingering starts the manager, but in its own time, and not again after it was killed. Starting it by name waits.
-	manager := "user@" + strconv.Itoa(x.ids.uid) + ".service"
-	if err := tool(ctx, "systemctl", "start", manager); err != nil {
+	if err := x.linger(ctx); err != nil {
 		return nil, err
 	}
 	runtime := "/run/user/" + strconv.Itoa(x.ids.uid)
@@ -78,6 +73,31 @@ func (x *session) startLinger(ctx context.Context, hold []string) (<-chan error,
 		return nil, &toolError{name: "systemd-run --user", err: err, out: strings.TrimSpace(string(out))}
 	}
 	return nil, nil
+}
+
+// linger returns when the account's manager runs and logind knows that it lingers. Lingering starts the manager, but in
+// its own time, and not again after it was killed; starting it by name waits. logind forgets an account whose manager
+// died, and may be about to while we start it again: then it must be told once more.
+func (x *session) linger(ctx context.Context) error {
+	tick := time.NewTicker(10 * pollEvery)
+	defer tick.Stop()
+	for {
+		if err := tool(ctx, "loginctl", "enable-linger", x.ids.name); err != nil {
+			return err
+		}
+		if err := tool(ctx, "systemctl", "start", "user@"+strconv.Itoa(x.ids.uid)+".service"); err != nil {
+			return err
+		}
+		state, err := exec.CommandContext(ctx, "loginctl", "show-user", "--value", "--property=State", x.ids.name).Output()
+		if err == nil && strings.TrimSpace(string(state)) != "closing" {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("logind does not keep the account: %w", context.Cause(ctx))
+		}
+	}
 }
 
 // startUnit runs a program as a unit of the system that has a PAM session of the user. It is of type simple: with PAM,

@@ -147,7 +147,7 @@ echo "bus=$DBUS_SESSION_BUS_ADDRESS"; echo "session=$XDG_SESSION_ID"; echo "clas
 		t.Errorf("user managers: %q", managers)
 	}
 	if users := text(t, c, "", "loginctl list-users --no-legend | awk '$3 == \"yes\" {print $2}'"); users != "lin" {
-		t.Errorf("lingering are %q", users)
+		t.Errorf("lingering are %q\n%s", users, text(t, c, "", "loginctl list-users; loginctl show-user lin; ls /var/lib/systemd/linger; journalctl -u systemd-logind -n 12 --no-pager; true"))
 	}
 }
 
