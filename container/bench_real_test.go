@@ -201,9 +201,9 @@ func abandon(dir string) {
 		return err
 	}()
 	if err != nil {
-		fmt.Println(explain(err))
+		fmt.Fprintln(os.Stdout, explain(err))
 		os.Exit(1)
 	}
-	fmt.Println("up")
+	fmt.Fprintln(os.Stdout, "up")
 	select {}
 }

@@ -112,7 +112,7 @@ func (e *engine) spawn(self []string, c engineConfig, group *os.File) error {
 	}
 	defer out.Close()
 
-	cmd := exec.Command(self[0], append(self[1:], config)...) //nolint:gosec // saigen's own binary
+	cmd := exec.Command(self[0], append(self[1:], config)...)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.ExtraFiles = []*os.File{listening}

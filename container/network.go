@@ -29,7 +29,7 @@ func subnetOf(run lab.RunID, shared bool) netip.Prefix {
 	if shared {
 		h := fnv.New32a()
 		_, _ = h.Write([]byte(run))
-		n = uint16(h.Sum32() % 512) //nolint:gosec // below 512
+		n = uint16(h.Sum32() % 512)
 	}
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18 + byte(n>>8), byte(n), 0}), 24)
 }
