@@ -230,7 +230,7 @@ func (a *arm) inForce(ctx context.Context) error {
 				return false
 			}
 		}
-		return true
+		return a.invariantsSeen()
 	})
 	if errors.Is(err, errTimeout) {
 		err = nil // a look that hangs for its whole timeout is judged by what there is
@@ -260,7 +260,7 @@ func (a *arm) treat(ctx context.Context, rem lab.Remedy) error {
 		return nil
 	}
 	// A soak is cut short as soon as it is decided: a symptom that holds is one that was not cured.
-	decided := a.wait(ctx, soak, a.anyHolds)
+	decided := a.wait(ctx, soak, func() bool { return a.anyHolds() && a.invariantsSeen() })
 	if errors.Is(decided, errTimeout) {
 		decided = a.pass(ctx, 0)
 	}

@@ -133,6 +133,17 @@ func (a *arm) holdsNow(s lab.Assertion) bool {
 	return firstHeld(s.Do, inTime(seen, a.current(), s)) >= 0
 }
 
+// invariantsSeen says whether every invariant has been looked at in the current phase. a.mu is held.
+func (a *arm) invariantsSeen() bool {
+	for _, s := range a.l.Invariants {
+		if !a.lookedAfter(s, a.current().Start) {
+			return false
+		}
+	}
+	return true
+}
+
+// anyHolds says whether a symptom has held at some time of the current phase. a.mu is held.
 func (a *arm) anyHolds() bool {
 	for _, s := range a.l.Symptoms {
 		if a.holdsNow(s) {
