@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/saigen-lab/saigen/assertions"
+	"github.com/saigen-lab/saigen/faults"
+	"github.com/saigen-lab/saigen/labfile"
+	"github.com/saigen-lab/saigen/labtest"
+	"github.com/saigen-lab/saigen/ledger"
+	"github.com/saigen-lab/saigen/runner"
+)
+
+var update = flag.Bool("update", false, "write the golden files and docs/ instead of comparing with them")
+
+// TestMain makes this test binary the command saigen, with the driver and the kinds of labtest besides the real ones.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"saigen": func() {
+		drivers := map[string]newDriver{"container": newContainerDriver, "fake": newFakeDriver}
+		os.Exit(enter(os.Args[1:], drivers, testKinds()))
+	}})
+}
+
+func testKinds() labfile.Kinds {
+	return labfile.Kinds{
+		Faults:     append(faults.Kinds(), labtest.Breakers()...),
+		Assertions: append(assertions.Kinds(), labtest.Observers()...),
+	}
+}
+
+// fakeDriver runs fake machines, and makes a folder scratch/ for the time of the run as a real driver does.
+type fakeDriver struct {
+	*labtest.Driver
+	session *session
+}
+
+func newFakeDriver(_ *world, s *session) (driver, error) {
+	scratch := filepath.Join(s.folder, "scratch")
+	if err := s.ledger.Record(ledger.Entry{Kind: ledger.KindDirectory, Path: scratch}); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(scratch, 0o755); err != nil {
+		return nil, err
+	}
+	return &fakeDriver{&labtest.Driver{Kinds: assertions.Kinds()}, s}, nil
+}
+
+// Close says what the run has left alive; the machines of a run that is kept may live on.
+func (d *fakeDriver) Close(context.Context) error {
+	left := d.Left()
+	if d.session.info.Up != nil {
+		left = slices.DeleteFunc(left, func(s string) bool { return strings.HasPrefix(s, "machine.") })
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("left alive: %s", strings.Join(left, ", "))
+	}
+	return nil
+}
+
+// TestScripts runs testdata/script. Each script has folders of its own for HOME and XDG, a copy of testdata/labs in labs/,
+// and besides testscript's commands those of scriptCommands.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
+			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
+			e.Setenv("RUNS", filepath.Join(e.WorkDir, "state", "saigen", "runs"))
+			e.Setenv("LANG", "C.UTF-8")
+			e.Setenv("LABS", filepath.Join(repository(), "labs"))
+			return errors.Join(
+				os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o755),
+				os.CopyFS(filepath.Join(e.WorkDir, "labs"), os.DirFS("testdata/labs")),
+			)
+		},
+		Cmds: scriptCommands(),
+	})
+}
+
+func repository() string {
+	here, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	return filepath.Dir(filepath.Dir(here))
+}
+
+func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"exits": exits, "interrupted": interrupted, "scrub": scrub, "tree": tree, "events": events,
+	}
+}
+
+// exits CODE COMMAND… runs a command that must end with this exit code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	if e := (*exec.ExitError)(nil); errors.As(err, &e) {
+		got = e.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%s ended with code %d, not %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// patience bounds every wait of a test; nothing takes that long.
+const patience = 30 * time.Second
+
+// interrupted TEXT COMMAND… starts a command, sends it SIGINT when a run's events hold TEXT, and demands exit code 130.
+// What it printed can be looked at as after exec.
+func interrupted(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	path := args[1]
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if _, err := os.Stat(filepath.Join(dir, args[1])); err == nil {
+			path = filepath.Join(dir, args[1])
+			break
+		}
+	}
+	cmd := exec.CommandContext(ctx, path, args[2:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "PATH", "LANG"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
+	ts.Check(cmd.Start())
+	await(ctx, func() bool {
+		files, _ := filepath.Glob(filepath.Join(ts.Getenv("RUNS"), "*", runner.EventsFile))
+		return slices.ContainsFunc(files, func(f string) bool {
+			data, _ := os.ReadFile(f)
+			return strings.Contains(string(data), args[0])
+		})
+	})
+	ts.Check(cmd.Process.Signal(os.Interrupt))
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != runner.ExitInterrupted {
+		ts.Fatalf("%s ended with code %d, not %d", strings.Join(args[1:], " "), code, runner.ExitInterrupted)
+	}
+}
+
+// await looks until a condition holds or ctx ends.
+func await(ctx context.Context, holds func() bool) bool {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+var (
+	runID    = regexp.MustCompile(`\d{8}-\d{6}-[0-9a-f]{4}`)
+	column   = regexp.MustCompile(`(?m)^ +TIME `)
+	clock    = regexp.MustCompile(`\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?`)
+	duration = regexp.MustCompile(` *\b(\d+ (m|min|h) )?\d+(\.\d+)? ?(ms|s|min)\b`)
+)
+
+// scrub FILE prints a file, or stdout or stderr, with RUN for ids of runs, WHEN for times, TIME for durations, and the
+// script's folder as WORK.
+func scrub(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "WORK")
+	text = runID.ReplaceAllString(text, "RUN")
+	text = clock.ReplaceAllString(text, "WHEN")
+	text = duration.ReplaceAllString(text, " TIME")
+	text = column.ReplaceAllString(text, "TIME ")
+	_, err := ts.Stdout().Write([]byte(text))
+	ts.Check(err)
+}
+
+// tree FOLDER prints the names of everything below a folder, with RUN for ids of runs.
+func tree(ts *testscript.TestScript, _ bool, args []string) {
+	root := ts.MkAbs(args[0])
+	ts.Check(filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == root {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if d.IsDir() {
+			name += "/"
+		}
+		fmt.Fprintln(ts.Stdout(), runID.ReplaceAllString(name, "RUN"))
+		return err
+	}))
+}
+
+// events FILE checks that every line is an event as runner/events.go documents it, and prints the types in the order in
+// which each comes first.
+func events(ts *testscript.TestScript, _ bool, args []string) {
+	known := []runner.EventType{
+		runner.RunStarted, runner.Prepared, runner.TrialStarted, runner.ArmStarted, runner.PhaseStarted, runner.Step,
+		runner.Observed, runner.Appeared, runner.Broken, runner.PhaseEnded, runner.ArmEnded, runner.Warning, runner.Failed,
+		runner.TrialEnded, runner.Leaked, runner.RunEnded,
+	}
+	lines := bufio.NewScanner(strings.NewReader(ts.ReadFile(args[0])))
+	lines.Buffer(nil, 1<<20)
+	var seen []runner.EventType
+	for lines.Scan() {
+		var e struct {
+			runner.Event
+			Observation json.RawMessage `json:"observation"`
+		}
+		strict := json.NewDecoder(strings.NewReader(lines.Text()))
+		strict.DisallowUnknownFields()
+		if err := strict.Decode(&e); err != nil {
+			ts.Fatalf("%s: %v", lines.Text(), err)
+		}
+		if !slices.Contains(known, e.Type) || e.At.IsZero() {
+			ts.Fatalf("not a documented event: %s", lines.Text())
+		}
+		if !slices.Contains(seen, e.Type) {
+			seen = append(seen, e.Type)
+		}
+	}
+	ts.Check(lines.Err())
+	for _, s := range seen {
+		fmt.Fprintln(ts.Stdout(), s)
+	}
+}

@@ -1,0 +1,2 @@
+#!fake
+fake set sick 0

@@ -1,0 +1,45 @@
+lab "flaky" {
+  title = "the value is wrong after the switch"
+}
+
+axis "debian" {
+  values = ["bookworm", "trixie"]
+}
+
+expect {
+  debian  = "bookworm"
+  verdict = "reproduced"
+}
+
+expect {
+  debian  = "trixie"
+  verdict = "not_reproduced"
+}
+
+image "host" {
+  debian = axis.debian
+}
+
+machine "server" {
+  image = image.host
+}
+
+fault "fake" "switch" {
+  when    = axis.debian == "bookworm"
+  machine = machine.server
+  value   = "sick"
+  lasting = true
+}
+
+symptom "fake" "sick" {
+  machine = machine.server
+  value   = "sick"
+  every   = "5ms"
+  within  = "50ms"
+}
+
+remedy "cure" {
+  machine = machine.server
+  run     = "cure.sh"
+  soak    = "50ms"
+}
