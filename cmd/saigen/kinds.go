@@ -12,6 +12,15 @@ import (
 	"github.com/saigen-lab/saigen/labfile"
 )
 
+// kindsPage begins docs/kinds.md.
+const kindsPage = `# Kinds of faults and assertions
+
+What a lab can break and what it can observe: the settings of every kind of ` + "`fault`, and of `symptom`, `invariant` and `ready`" + `, made from
+the code by ` + "`saigen kinds --markdown`" + `. The types, and the arguments that every such block has besides, are in
+[lab-language.md](lab-language.md).
+
+`
+
 func (w *world) kindsCommand() *cobra.Command {
 	var markdown bool
 	c := &cobra.Command{
@@ -34,12 +43,18 @@ func (w *world) kindsCommand() *cobra.Command {
 					return usage("there is no kind %q: saigen kinds lists them all", args[0])
 				}
 			}
-			for _, part := range []struct {
+			if markdown && len(args) == 0 {
+				fmt.Fprint(w.stdout, kindsPage)
+			}
+			for i, part := range []struct {
 				title string
 				kinds []labfile.KindDoc
 			}{{"Faults", f}, {"Assertions", a}} {
 				if len(part.kinds) == 0 {
 					continue
+				}
+				if i > 0 && len(f) > 0 {
+					fmt.Fprintln(w.stdout)
 				}
 				if err := w.writeKinds(part.title, part.kinds, markdown, len(args) == 0); err != nil {
 					return err

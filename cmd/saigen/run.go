@@ -88,14 +88,28 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 		labs []*lab.Lab
 	}
 	var all []chosen
+	var wrong []error
 	for _, path := range found { // every mistake in every lab is shown before the first one starts
 		file, labs, err := w.pick(path, filters)
 		if err != nil {
-			return err
+			wrong = append(wrong, err)
+			continue
 		}
 		all = append(all, chosen{file, labs})
 	}
+	if err := oneOf(wrong); err != nil {
+		return err
+	}
+	var junit *os.File
+	if f.junit != "" { // before hours of work, not after them
+		var err error
+		if junit, err = os.Create(f.junit); err != nil {
+			return usage("cannot write the JUnit report: %v", err)
+		}
+		defer junit.Close()
+	}
 	var summaries []*runner.Summary
+	var failed error
 	exit := 0
 	for i, c := range all {
 		summary, err := w.runLab(ctx, found[i], c.file, c.labs, f)
@@ -103,22 +117,36 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 			summaries = append(summaries, summary)
 			exit = worse(exit, summary.Exit)
 		}
-		if err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
+		if failed = err; err != nil || ctx.Err() != nil {
 			break
 		}
 	}
-	if f.junit != "" {
-		if err := writeJUnit(f.junit, summaries); err != nil {
-			return usage("cannot write %s: %v", f.junit, err)
+	if junit != nil {
+		if err := errors.Join(report.JUnit(junit, summaries...), junit.Close()); err != nil {
+			return usage("cannot write the JUnit report: %v", err)
 		}
+	}
+	if failed != nil {
+		return failed
 	}
 	if exit != 0 {
 		return &exitError{code: exit}
 	}
 	return nil
+}
+
+// oneOf makes the mistakes of several labs one error; those that are in the labs' files have been shown.
+func oneOf(wrong []error) error {
+	if len(wrong) < 2 {
+		return errors.Join(wrong...)
+	}
+	var say []error
+	for _, err := range wrong {
+		if e := (*exitError)(nil); !errors.As(err, &e) || e.err != nil {
+			say = append(say, err)
+		}
+	}
+	return &exitError{code: runner.ExitUsage, err: errors.Join(say...)}
 }
 
 // worse orders exit codes: interrupted, wrong verdict, inconclusive, as expected.
@@ -273,15 +301,6 @@ The machines run on. What to type next:
     saigen logs%s -f    follow the journal
     saigen down%s       remove them
 `, account, strings.Repeat(" ", len(account)), strings.Repeat(" ", len(account)))
-}
-
-func writeJUnit(path string, summaries []*runner.Summary) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	err = report.JUnit(f, summaries...)
-	return errors.Join(err, f.Close())
 }
 
 func (w *world) driverNames() []string {

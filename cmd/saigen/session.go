@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/saigen-lab/saigen/container"
@@ -135,10 +136,12 @@ func (w *world) storedRuns() ([]runInfo, paths, error) {
 		}
 		runs = append(runs, info)
 	}
+	// Not by id: two runs of one second have ids in any order.
+	slices.SortFunc(runs, func(a, b runInfo) int { return a.Started.Compare(b.Started) })
 	return runs, p, nil
 }
 
-// findRun is the run with that id, or the newest one that passes; given may be a prefix, or empty for the newest.
+// findRun is the run with the given id, or the newest one that passes when none is given.
 func (w *world) findRun(given string, passes func(runInfo) bool, none string) (runInfo, paths, error) {
 	runs, p, err := w.storedRuns()
 	if err != nil {

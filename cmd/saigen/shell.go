@@ -48,8 +48,13 @@ func (w *world) execCommand() *cobra.Command {
 		Short:   "Run one command in a machine, in the session of an account",
 		Long:    "Run one command in a machine. Its exit code is saigen's. With a terminal on both sides it gets one too.",
 		Example: "  saigen exec --account alice -- podman ps",
-		Args:    cobra.MinimumNArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return w.inMachine(cmd, in, args) },
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("a command is missing: saigen exec -- COMMAND")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return w.inMachine(cmd, in, args) },
 	}
 	w.insideFlags(c, &in)
 	c.Flags().StringVar(&in.machine, "machine", "", "the machine (default: the lab's first)")

@@ -89,7 +89,7 @@ func (w *world) fmtCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			changed := false
+			changed, wrong := false, false
 			for _, path := range files {
 				src, err := os.ReadFile(path)
 				if err != nil {
@@ -98,7 +98,8 @@ func (w *world) fmtCommand() *cobra.Command {
 				out, diags := labfile.Format(src, path)
 				if diags.HasErrors() {
 					w.complain(diags)
-					return &exitError{code: runner.ExitUsage}
+					wrong = true
+					continue
 				}
 				if string(out) == string(src) {
 					continue
@@ -114,6 +115,9 @@ func (w *world) fmtCommand() *cobra.Command {
 				if err := replaceFile(path, out); err != nil {
 					return usage("cannot write %s: %v", path, err)
 				}
+			}
+			if wrong {
+				return &exitError{code: runner.ExitUsage}
 			}
 			if check && changed {
 				return &exitError{code: runner.ExitUnexpected}
