@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -210,6 +211,9 @@ func (r *Runner) tell(e Event) {
 
 // infra makes an error that says what could not be done, keeping the hint and the output of what caused it.
 func infra(err error, what string) *lab.InfraError {
+	if e, ok := err.(*lab.InfraError); ok && strings.HasPrefix(e.What, what) { //nolint:errorlint // only when it says the same itself
+		return e
+	}
 	out := &lab.InfraError{What: what, Err: err}
 	if e := (*lab.InfraError)(nil); errors.As(err, &e) {
 		out.Hint, out.Tail = e.Hint, e.Tail

@@ -257,6 +257,7 @@ func (r *activeRun) finish(ctx context.Context, summary *runner.Summary) {
 		undone = errors.Join(undone, r.ledger.Undo(ctx))
 	}
 	undone = errors.Join(undone, r.ledger.Close())
+	_ = os.Remove(r.paths.runtime) // when no other run has its sockets there
 	if undone != nil {
 		r.sinks.tell(runner.Event{Type: runner.Warning, Text: fmt.Sprintf("cannot undo everything: %v", undone), Hint: "saigen gc"})
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -158,6 +159,25 @@ func (w *world) findRun(given string, passes func(runInfo) bool, none string) (r
 	return runInfo{}, p, usage("%s", none)
 }
 
+// binary copies this very program into the run: it is the agent in the machines, and must stay the same when the file
+// that was started is replaced while the run goes on.
+func (s *session) binary() (path string, err error) {
+	from, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return "", err
+	}
+	defer from.Close()
+	if err := os.MkdirAll(s.scratch(), 0o700); err != nil {
+		return "", err
+	}
+	to, err := os.OpenFile(filepath.Join(s.scratch(), "saigen"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(to, from)
+	return to.Name(), errors.Join(err, to.Close())
+}
+
 // engine is the address of an existing Docker or Podman that the user wants; empty: saigen's own.
 func (w *world) engine() string {
 	if e := w.env("SAIGEN_ENGINE"); e != "" {
@@ -168,9 +188,9 @@ func (w *world) engine() string {
 
 // newContainerDriver wires the driver of system containers.
 func newContainerDriver(w *world, s *session) (driver, error) {
-	self, err := os.Executable()
+	self, err := s.binary()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot copy saigen for its machines: %v", err)
 	}
 	return container.New(container.Options{
 		Self:    self,

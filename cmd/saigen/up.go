@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -104,6 +105,7 @@ func (w *world) downCommand() *cobra.Command {
 			if err := ledger.Collect(cmd.Context(), these, container.Undoers()...); err != nil {
 				return err
 			}
+			_ = os.Remove(p.runtime) // when no other run has its sockets there
 			for _, r := range these {
 				fmt.Fprintf(w.stdout, "removed the machines of run %s\n", r.ID)
 			}
@@ -148,6 +150,7 @@ it starts. Runs that were left running on purpose are for saigen down.`,
 			if err := ledger.Collect(cmd.Context(), dead, container.Undoers()...); err != nil {
 				return err
 			}
+			_ = os.Remove(p.runtime) // when no other run has its sockets there
 			fmt.Fprintln(w.stdout, "removed")
 			return nil
 		},

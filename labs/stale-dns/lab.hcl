@@ -129,23 +129,27 @@ symptom "dns_answers" "dead_addresses" {
   over      = 2 # the container's name and the service's alias: two answers are right
   dead_over = 0
   ttl       = 86400
+  within    = "60s"
 }
 
 # The diary's own figure, from dig: eight answers, four addresses, each twice, MSG SIZE rcvd: 172.
 symptom "dns_answers" "eight_answers" {
-  stack = stack.alice
-  from  = "proxy"
-  name  = "app"
-  over  = 7
-  size  = 172
-  twice = true
+  stack  = stack.alice
+  from   = "proxy"
+  name   = "app"
+  over   = 7
+  size   = 172
+  twice  = true
+  within = "60s"
 }
 
 # connect() to an address that nobody has any more gives up after three ARP requests, one second apart.
 symptom "http_latency" "three_seconds_for_each_dead_address" {
-  stack      = stack.alice
-  url        = "https://localhost:4430/"
-  tls_verify = false
+  stack       = stack.alice
+  url         = "https://localhost:4430/"
+  tls_verify  = false
+  min_samples = 3
+  within      = "60s"
 
   per_line {
     service = "proxy"
@@ -156,16 +160,19 @@ symptom "http_latency" "three_seconds_for_each_dead_address" {
 }
 
 symptom "http_latency" "slow_pages" {
-  stack      = stack.alice
-  url        = "https://localhost:4430/"
-  tls_verify = false
-  p95        = "over 3s"
+  stack       = stack.alice
+  url         = "https://localhost:4430/"
+  tls_verify  = false
+  p95         = "over 3s"
+  min_samples = 3
+  within      = "60s"
 }
 
 symptom "log" "no_route" {
   stack   = stack.alice
   service = "proxy"
   match   = "connect\\(\\) failed \\(113: (No route to host|Host is unreachable)\\)"
+  within  = "60s"
 }
 
 # The colleague on the same machine, who never had the problem.
