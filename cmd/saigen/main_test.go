@@ -24,7 +24,6 @@ import (
 	"github.com/saigen-lab/saigen/faults"
 	"github.com/saigen-lab/saigen/labfile"
 	"github.com/saigen-lab/saigen/labtest"
-	"github.com/saigen-lab/saigen/ledger"
 	"github.com/saigen-lab/saigen/runner"
 )
 
@@ -33,7 +32,7 @@ var update = flag.Bool("update", false, "write the golden files and docs/ instea
 // TestMain makes this test binary the command saigen, with the driver and the kinds of labtest besides the real ones.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"saigen": func() {
-		drivers := map[string]newDriver{"container": newContainerDriver, "fake": newFakeDriver}
+		drivers := map[string]newDriver{"container": newContainerDriver, "fake": newFakeDriver, "leaky": newLeakyDriver}
 		os.Exit(enter(os.Args[1:], drivers, testKinds()))
 	}})
 }
@@ -45,21 +44,26 @@ func testKinds() labfile.Kinds {
 	}
 }
 
-// fakeDriver runs fake machines, and makes a folder scratch/ for the time of the run as a real driver does.
+// fakeDriver runs fake machines, and has files in the run's scratch/ as a real driver does.
 type fakeDriver struct {
 	*labtest.Driver
 	session *session
 }
 
 func newFakeDriver(_ *world, s *session) (driver, error) {
-	scratch := filepath.Join(s.folder, "scratch")
-	if err := s.ledger.Record(ledger.Entry{Kind: ledger.KindDirectory, Path: scratch}); err != nil {
-		return nil, err
-	}
-	if err := os.Mkdir(scratch, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(s.scratch(), "volume"), 0o755); err != nil {
 		return nil, err
 	}
 	return &fakeDriver{&labtest.Driver{Kinds: assertions.Kinds()}, s}, nil
+}
+
+// newLeakyDriver leaves a process of the run behind: one that ends with the test at the latest.
+func newLeakyDriver(w *world, s *session) (driver, error) {
+	tail := exec.Command("tail", "-f", fmt.Sprintf("--pid=%d", os.Getppid()), filepath.Join(s.folder, runInfoFile))
+	if err := tail.Start(); err != nil {
+		return nil, err
+	}
+	return newFakeDriver(w, s)
 }
 
 // Close says what the run has left alive; the machines of a run that is kept may live on.
@@ -108,7 +112,7 @@ func repository() string {
 
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"exits": exits, "interrupted": interrupted, "scrub": scrub, "tree": tree, "events": events,
+		"exits": exits, "interrupted": interrupted, "killed": killed, "scrub": scrub, "tree": tree, "events": events,
 	}
 }
 
@@ -134,34 +138,52 @@ const patience = 30 * time.Second
 // interrupted TEXT COMMAND… starts a command, sends it SIGINT when a run's events hold TEXT, and demands exit code 130.
 // What it printed can be looked at as after exec.
 func interrupted(ts *testscript.TestScript, _ bool, args []string) {
+	if code := signalled(ts, os.Interrupt, args[0], args[1:]); code != runner.ExitInterrupted {
+		ts.Fatalf("%s ended with code %d, not %d", strings.Join(args[1:], " "), code, runner.ExitInterrupted)
+	}
+}
+
+// killed TEXT COMMAND… starts a command, and kills it when a run's events hold TEXT.
+func killed(ts *testscript.TestScript, _ bool, args []string) {
+	signalled(ts, os.Kill, args[0], args[1:])
+}
+
+// signalled starts a command, sends it a signal when the events of a run that it began hold a text, and returns its exit
+// code.
+func signalled(ts *testscript.TestScript, signal os.Signal, text string, argv []string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	path := args[1]
+	pattern := filepath.Join(ts.Getenv("RUNS"), "*", runner.EventsFile)
+	before, err := filepath.Glob(pattern)
+	ts.Check(err)
+	path := argv[0]
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
-		if _, err := os.Stat(filepath.Join(dir, args[1])); err == nil {
-			path = filepath.Join(dir, args[1])
-			break
+		if p := filepath.Join(dir, argv[0]); path == argv[0] {
+			if _, err := os.Stat(p); err == nil {
+				path = p
+			}
 		}
 	}
-	cmd := exec.CommandContext(ctx, path, args[2:]...)
+	cmd := exec.CommandContext(ctx, path, argv[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{"HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "PATH", "LANG"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
 	ts.Check(cmd.Start())
-	await(ctx, func() bool {
-		files, _ := filepath.Glob(filepath.Join(ts.Getenv("RUNS"), "*", runner.EventsFile))
+	reached := await(ctx, func() bool {
+		files, _ := filepath.Glob(pattern)
 		return slices.ContainsFunc(files, func(f string) bool {
 			data, _ := os.ReadFile(f)
-			return strings.Contains(string(data), args[0])
+			return !slices.Contains(before, f) && strings.Contains(string(data), text)
 		})
 	})
-	ts.Check(cmd.Process.Signal(os.Interrupt))
+	_ = cmd.Process.Signal(signal)
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != runner.ExitInterrupted {
-		ts.Fatalf("%s ended with code %d, not %d", strings.Join(args[1:], " "), code, runner.ExitInterrupted)
+	if !reached {
+		ts.Fatalf("%s never told %s", strings.Join(argv, " "), text)
 	}
+	return cmd.ProcessState.ExitCode()
 }
 
 // await looks until a condition holds or ctx ends.
@@ -178,21 +200,26 @@ func await(ctx context.Context, holds func() bool) bool {
 	return true
 }
 
-var (
-	runID    = regexp.MustCompile(`\d{8}-\d{6}-[0-9a-f]{4}`)
-	column   = regexp.MustCompile(`(?m)^ +TIME `)
-	clock    = regexp.MustCompile(`\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?`)
-	duration = regexp.MustCompile(` *\b(\d+ (m|min|h) )?\d+(\.\d+)? ?(ms|s|min)\b`)
-)
+// passing is what differs from run to run.
+var passing = []struct {
+	what *regexp.Regexp
+	by   string
+}{
+	{regexp.MustCompile(`\d{8}-\d{6}-[0-9a-f]{4}`), "RUN"},
+	{regexp.MustCompile(`\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?Z?|\d{1,2} [A-Z][a-z]{2} \d{2}:\d{2}`), "WHEN"},
+	{regexp.MustCompile(`\btime="[0-9.]+"`), `time="TIME"`},
+	{regexp.MustCompile(`\b(\d+ (m|h) )?\d+(\.\d+)? ?(ms|s|m)\b`), "TIME"},
+	{regexp.MustCompile(`(?m)^ +TIME`), "TIME"},
+	{regexp.MustCompile(` {2,}TIME`), "  TIME"},
+}
 
-// scrub FILE prints a file, or stdout or stderr, with RUN for ids of runs, WHEN for times, TIME for durations, and the
-// script's folder as WORK.
+// scrub FILE prints a file, or stdout or stderr, with RUN for ids of runs, WHEN for times, TIME for durations, and WORK for
+// the script's folder.
 func scrub(ts *testscript.TestScript, _ bool, args []string) {
 	text := strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "WORK")
-	text = runID.ReplaceAllString(text, "RUN")
-	text = clock.ReplaceAllString(text, "WHEN")
-	text = duration.ReplaceAllString(text, " TIME")
-	text = column.ReplaceAllString(text, "TIME ")
+	for _, p := range passing {
+		text = p.what.ReplaceAllString(text, p.by)
+	}
 	_, err := ts.Stdout().Write([]byte(text))
 	ts.Check(err)
 }
@@ -208,7 +235,7 @@ func tree(ts *testscript.TestScript, _ bool, args []string) {
 		if d.IsDir() {
 			name += "/"
 		}
-		fmt.Fprintln(ts.Stdout(), runID.ReplaceAllString(name, "RUN"))
+		fmt.Fprintln(ts.Stdout(), passing[0].what.ReplaceAllString(name, passing[0].by))
 		return err
 	}))
 }

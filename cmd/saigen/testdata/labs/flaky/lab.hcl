@@ -25,9 +25,8 @@ machine "server" {
 }
 
 fault "fake" "switch" {
-  when    = axis.debian == "bookworm"
   machine = machine.server
-  value   = "sick"
+  value   = axis.debian == "bookworm" ? "sick" : "other" # trixie is not affected
   lasting = true
 }
 
