@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -61,16 +63,39 @@ func (c *Compose) Up(ctx context.Context, m lab.Running, dir string, s lab.Stack
 	if err := m.Put(ctx, lab.File{Path: path.Join(s.Folder(), ".env"), Data: dotenv(s.Env), Mode: 0o644, Owner: s.Account}); err != nil {
 		return err
 	}
-	res, err := c.Compose(ctx, m, s, "up", "-d")
+	// podman-compose 1.3.0 waits for ever for a service whose dependency did not start.
+	within, cancel := context.WithTimeout(ctx, upTimeout)
+	defer cancel()
+	var said bytes.Buffer
+	cmd := command(s, "up", "-d")
+	cmd.Stdout, cmd.Stderr = &said, &said
+	res, err := m.Run(within, cmd)
+	if within.Err() != nil && ctx.Err() == nil {
+		return &lab.InfraError{
+			What: fmt.Sprintf("podman-compose up -d as %s did not end within %s", s.Account, upTimeout),
+			Hint: "what it printed says which container did not start",
+			Tail: said.String(),
+		}
+	}
 	if err != nil {
 		return err
 	}
-	return res.Err(lab.Command{Argv: []string{"podman-compose", "up", "-d"}, Account: s.Account})
+	if res.Code != 0 {
+		return &lab.InfraError{What: fmt.Sprintf("podman-compose up -d as %s ended with code %d", s.Account, res.Code), Tail: said.String()}
+	}
+	return nil
+}
+
+// upTimeout bounds podman-compose up -d; images are there, so nothing in it takes long.
+const upTimeout = 2 * time.Minute
+
+func command(s lab.Stack, args ...string) lab.Command {
+	return lab.Command{Argv: append([]string{"podman-compose"}, args...), Account: s.Account, Dir: s.Folder()}
 }
 
 // Compose runs podman-compose in the stack's folder, in its account's session.
 func (c *Compose) Compose(ctx context.Context, m lab.Running, s lab.Stack, args ...string) (lab.Result, error) {
-	return m.Run(ctx, lab.Command{Argv: append([]string{"podman-compose"}, args...), Account: s.Account, Dir: s.Folder()})
+	return m.Run(ctx, command(s, args...))
 }
 
 // Ready lists what every stack needs without declaring it: each of its containers runs.

@@ -38,16 +38,11 @@ expect {
 
 image "host" {
   debian = axis.debian
-  packages = [
-    "aardvark-dns",
-    "dbus-user-session",
-    "iptables",
-    "netavark",
-    "podman",
-    "podman-compose",
-    "slirp4netns",
-    "uidmap",
-  ]
+  packages = concat(
+    ["aardvark-dns", "dbus-user-session", "netavark", "podman", "podman-compose", "uidmap"],
+    # what podman 4.3.1 and 5.4.2 need for rootless networks, and only recommend or suggest
+    axis.debian == "bookworm" ? ["iptables", "slirp4netns"] : ["nftables", "passt"],
+  )
 }
 
 image "nginx" {
