@@ -26,6 +26,7 @@ func (w *world) kindsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "kinds [KIND]",
 		Short: "Show every fault and assertion with its settings",
+		Long:  "Show what can be broken and what can be observed: every kind, or the one that is named, with its settings, their\ntypes and defaults.",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := labfile.Describe(faults.Kinds(), faults.Sources())

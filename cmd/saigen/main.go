@@ -159,6 +159,8 @@ symptoms follow from it: absent without the fault, present with it, gone after t
 		&cobra.Group{ID: "machines", Title: "The broken machine:"},
 		&cobra.Group{ID: "host", Title: "This host:"},
 	)
+	root.SetHelpCommandGroupID("host")
+	root.SetCompletionCommandGroupID("host")
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = group

@@ -62,7 +62,7 @@ command line is wrong, 3 when something could not be looked at (inconclusive), 1
 	}
 	w.driverFlag(c, &f)
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run every variant `N` times and say k of n, with a 95 % interval")
-	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "leave the machines running when a variant does not get its expected verdict: never or on-failure")
+	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "`WHEN` to leave the machines running: never, or on-failure: when a variant does not get its expected verdict")
 	c.Flags().BoolVar(&f.relock, "update-lock", false, "accept packages that differ from lab.lock.json")
 	c.Flags().StringVar(&f.junit, "junit", "", "write a JUnit report to `FILE`")
 	w.outputFlags(c, &f)
@@ -71,7 +71,7 @@ command line is wrong, 3 when something could not be looked at (inconclusive), 1
 }
 
 func (w *world) driverFlag(c *cobra.Command, f *runFlags) {
-	c.Flags().StringVar(&f.driver, "driver", "container", "what runs the machines: "+strings.Join(w.driverNames(), ", "))
+	c.Flags().StringVar(&f.driver, "driver", "container", "the `DRIVER` that runs the machines: "+strings.Join(w.driverNames(), ", "))
 	_ = c.RegisterFlagCompletionFunc("driver", cobra.FixedCompletions(w.driverNames(), cobra.ShellCompDirectiveNoFileComp))
 }
 

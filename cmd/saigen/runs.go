@@ -48,6 +48,7 @@ func (w *world) showCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show [RUN]",
 		Short: "Show what a run found: verdicts, figures, phases (default: the newest)",
+		Long:  "Show what a run found, from its stored evidence: the newest run, or the one that is named. saigen runs lists them.",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			given := ""

@@ -17,8 +17,8 @@ import (
 type inside struct{ run, machine, account string }
 
 func (w *world) insideFlags(c *cobra.Command, in *inside) {
-	c.Flags().StringVar(&in.run, "run", "", "the run (default: the newest that is up)")
-	c.Flags().StringVar(&in.account, "account", "", "the account whose session to use (default: root)")
+	c.Flags().StringVar(&in.run, "run", "", "the `RUN` (default: the newest that is up)")
+	c.Flags().StringVar(&in.account, "account", "", "the `ACCOUNT` whose session to use (default: root)")
 	_ = c.RegisterFlagCompletionFunc("run", w.completeUp)
 	_ = c.RegisterFlagCompletionFunc("account", w.completeAccounts)
 }
@@ -28,7 +28,10 @@ func (w *world) shellCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "shell [MACHINE]",
 		Short: "Open a shell in a machine, in the session of an account",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Open a shell in a machine that saigen up, or run --keep, left running: the lab's first, or the one that is named. It is
+a real session of the account, as the lab declares it. Its exit code is saigen's.`,
+		Example: "  saigen shell --account alice",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				in.machine = args[0]
@@ -57,7 +60,7 @@ func (w *world) execCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return w.inMachine(cmd, in, args) },
 	}
 	w.insideFlags(c, &in)
-	c.Flags().StringVar(&in.machine, "machine", "", "the machine (default: the lab's first)")
+	c.Flags().StringVar(&in.machine, "machine", "", "the `MACHINE` (default: the lab's first)")
 	_ = c.RegisterFlagCompletionFunc("machine", w.completeMachines)
 	return c
 }
@@ -69,7 +72,10 @@ func (w *world) logsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "logs [MACHINE]",
 		Short: "Show a machine's journal, in which the containers' logs are too",
-		Args:  cobra.MaximumNArgs(1),
+		Long:  "Show the journal of a machine that was left running: the lab's first, or the one that is named.",
+		Example: `  saigen logs --account alice --follow
+  saigen logs --container proxy`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				in.machine = args[0]
@@ -102,8 +108,8 @@ func (w *world) logsCommand() *cobra.Command {
 	}
 	w.insideFlags(c, &in)
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on printing what is written")
-	c.Flags().StringVar(&container, "container", "", "only what this container wrote")
-	c.Flags().Lookup("account").Usage = "only what this account's processes wrote"
+	c.Flags().StringVar(&container, "container", "", "only what the container `NAME` wrote")
+	c.Flags().Lookup("account").Usage = "only what the processes of `ACCOUNT` wrote"
 	return c
 }
 

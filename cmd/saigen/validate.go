@@ -52,6 +52,7 @@ func (w *world) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list [LAB|FOLDER ...]",
 		Short: "List labs and their variants",
+		Long:  "List the labs below the given folders, or below the current one, with each variant and the verdict that it must get.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, err := findLabs(args)
 			if err != nil {
