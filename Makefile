@@ -1,6 +1,6 @@
 # The two commands of a newcomer are demo and test; each does its own set-up.
 SHELL   := /bin/bash
-LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED := 0

@@ -42,7 +42,7 @@ func aardvark(t *testing.T, addresses ...string) string {
 	ended := make(chan error, 1)
 	go func() { ended <- s.ActivateAndServe() }()
 	<-started
-	t.Cleanup(func() { _ = s.Shutdown(); <-ended })
+	t.Cleanup(func() { _ = s.Shutdown(); <-ended }) //nolint:errcheck // how the server ended does not matter
 	return conn.LocalAddr().String()
 }
 

@@ -107,7 +107,7 @@ func (v *machine) whileRunning(ctx context.Context) (context.Context, func()) {
 		select {
 		case <-wait.Result:
 			cancel(errStopped)
-		case <-wait.Error: // the engine is gone, or ctx has ended: the dial's own error says more
+		case <-wait.Error: //nolint:errcheck // the engine is gone, or ctx has ended: the dial's own error says more
 		case <-ctx.Done():
 		}
 	}()

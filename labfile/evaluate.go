@@ -4,9 +4,10 @@ import (
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/saigen-lab/saigen/lab"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"github.com/saigen-lab/saigen/lab"
 )
 
 // evaluator makes one lab.Lab of the declarations for each variant.

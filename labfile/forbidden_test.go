@@ -32,7 +32,7 @@ func TestHostileFiles(t *testing.T) {
 		}
 		start := time.Now()
 		_, diags := Load(write(t, map[string]string{"lab.hcl": text}), testKinds(), readCompose)
-		Format([]byte(text), "lab.hcl")
+		_, _ = Format([]byte(text), "lab.hcl")
 		if !diags.HasErrors() {
 			t.Errorf("%s: no error", name)
 		}

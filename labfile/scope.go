@@ -9,10 +9,11 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/saigen-lab/saigen/lab"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
+
+	"github.com/saigen-lab/saigen/lab"
 )
 
 // scope is what expressions can refer to in one variant, and what is known of it.

@@ -69,7 +69,7 @@ func expectations(t *testing.T, dir string) []expectation {
 		}
 		for i, line := range strings.Split(string(src), "\n") {
 			_, comment, ok := strings.Cut(line, "# ")
-			if !ok || !(strings.HasPrefix(comment, "ERROR:") || strings.HasPrefix(comment, "WARNING:")) {
+			if !ok || (!strings.HasPrefix(comment, "ERROR:") && !strings.HasPrefix(comment, "WARNING:")) {
 				continue
 			}
 			for one := range strings.SplitSeq(comment, ";") {

@@ -58,10 +58,10 @@ func (p printer) row(first, cell, gap int, cells [][]string) {
 			if i < len(c) {
 				text = c[i]
 			}
-			switch {
-			case n == 0:
+			switch n {
+			case 0:
 				size = first
-			case n == 2:
+			case 2:
 				colour = yellow
 			}
 			if n > 0 {

@@ -163,7 +163,7 @@ func TestTerminalDoesNotHoldTheRun(t *testing.T) {
 		w := blocked{make(chan struct{})}
 		term := NewTerminal(w, Style{}, func() (int, int) { return 80, 24 })
 		term.Event(runner.Event{Type: runner.TrialStarted, At: time.Now()})
-		time.Sleep(time.Second) // synctest's clock: the first frame is stuck now
+		time.Sleep(time.Second) //nolint:forbidigo // synctest's clock: the first frame is stuck now
 		synctest.Wait()
 		events, _ := staleDNS()
 		play(term, events) // a deadlock fails the test
@@ -184,14 +184,14 @@ func TestTerminalRedrawsSeldom(t *testing.T) {
 		before := v.writes.Load()
 		for i := range 5000 {
 			term.Event(runner.Event{Type: runner.Observed, At: now, Subject: dnsDead, Observation: &lab.Observation{Summary: time.Duration(i).String()}})
-			time.Sleep(time.Millisecond) // synctest's clock: no time passes
+			time.Sleep(time.Millisecond) //nolint:forbidigo // synctest's clock: no time passes
 		}
 		synctest.Wait()
 		if n := v.writes.Load() - before; n < 45 || n > 51 {
 			t.Errorf("%d frames in 5 s", n)
 		}
 		before = v.writes.Load()
-		time.Sleep(5 * time.Second)
+		time.Sleep(5 * time.Second) //nolint:forbidigo // synctest's clock
 		synctest.Wait()
 		if n := v.writes.Load() - before; n > 6 { // the elapsed seconds
 			t.Errorf("%d frames in 5 s without events", n)

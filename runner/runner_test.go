@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -137,7 +136,7 @@ func run(t *testing.T, ctx context.Context, d *labtest.Driver, l *lab.Lab, dir s
 	}
 	r := runner.Runner{
 		Driver: d, Composer: noStacks{}, Sink: sink, Run: "r", Folder: t.TempDir(), Keep: runner.KeepNever,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log: slog.New(slog.DiscardHandler),
 	}
 	s, err := r.All(ctx, []*lab.Lab{l}, repeat)
 	if err != nil && ctx.Err() == nil {

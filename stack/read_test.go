@@ -109,17 +109,18 @@ func TestReadLinkOutside(t *testing.T) {
 
 // describe lists the mistakes in an error, each with its place.
 func describe(err error) []string {
-	var p *lab.PlaceError
-	switch e := err.(type) {
-	case nil:
+	if err == nil {
 		return nil
-	case interface{ Unwrap() []error }:
+	}
+	var many interface{ Unwrap() []error }
+	if errors.As(err, &many) {
 		var out []string
-		for _, one := range e.Unwrap() {
+		for _, one := range many.Unwrap() {
 			out = append(out, describe(one)...)
 		}
 		return out
 	}
+	var p *lab.PlaceError
 	if errors.As(err, &p) {
 		return []string{fmt.Sprintf("%d:%d: %s", p.Pos.Line, p.Pos.Column, p)}
 	}
