@@ -34,14 +34,19 @@ func (f *Fetcher) git(ctx context.Context, s source, tmp, dst string) error {
 	if len(s.sum) == 64 {
 		init = append(init, "--object-format=sha256")
 	}
-	var rest bytes.Buffer
-	for _, args := range [][]string{
-		append(init, repo),
-		{"--git-dir", repo, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", s.url.String(), s.sum},
-	} {
-		if err := f.gitCommand(ctx, tmp, conf, args, &rest); err != nil {
-			return err
+	if err := f.gitCommand(ctx, tmp, conf, append(init, repo), io.Discard); err != nil {
+		return err
+	}
+	fetch := []string{"--git-dir", repo, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", s.url.String(), s.sum}
+	if err := f.gitCommand(ctx, tmp, conf, fetch, io.Discard); err != nil {
+		// What reached the bound was killed, and git does not say so.
+		packs, _ := filepath.Glob(filepath.Join(repo, "objects", "pack", "*"))
+		for _, p := range packs {
+			if st, missing := os.Stat(p); missing == nil && st.Size() >= f.limit.download/512*512 {
+				return fmt.Errorf("it is larger than %d MiB", f.limit.download>>20)
+			}
 		}
+		return err
 	}
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(ctx)
@@ -142,9 +147,6 @@ func (f *Fetcher) gitCommand(ctx context.Context, tmp string, conf, args []strin
 		return nil
 	}
 	said := strings.TrimSpace(stderr.String())
-	if strings.Contains(said, "signal 25") || strings.Contains(said, "File too large") { // SIGXFSZ
-		return fmt.Errorf("it is larger than %d MiB", f.limit.download>>20)
-	}
 	if i := strings.LastIndex(said, "\n"); i >= 0 {
 		said = said[i+1:]
 	}
