@@ -93,18 +93,8 @@ func (f *SessionKill) Inject(ctx context.Context, env lab.Env) error {
 
 // bringBack is what the account does after a crash: what podman tells it to.
 func bringBack(ctx context.Context, env lab.Env, m lab.Running, stack lab.Stack) error {
-	r, err := try(ctx, m, stack.Account, "podman", "ps", "-a")
-	if err != nil {
+	if err := migrate(ctx, env, m, stack); err != nil {
 		return err
-	}
-	if r.Code != 0 {
-		if firstLine(r.Stderr, "podman system migrate") == "" {
-			return fmt.Errorf("cannot bring %s back: %w", stack.Name, r.Err(lab.Command{Argv: []string{"podman", "ps", "-a"}, Account: stack.Account}))
-		}
-		env.Say("podman asks for podman system migrate")
-		if _, err := do(ctx, m, stack.Account, "podman", "system", "migrate"); err != nil {
-			return err
-		}
 	}
 	var names []string
 	for _, s := range stack.Services {
@@ -123,6 +113,32 @@ func bringBack(ctx context.Context, env lab.Env, m lab.Running, stack lab.Stack)
 		}
 	}
 	return nil
+}
+
+// mostMigrations is how often podman system migrate is tried. 4.3.1 needs one; 5.4.2 stops one container, crashes with a
+// nil pointer in teardownNetworkBackend, and needs one for each container.
+const mostMigrations = 10
+
+// migrate runs podman system migrate as long as podman asks for it.
+func migrate(ctx context.Context, env lab.Env, m lab.Running, stack lab.Stack) error {
+	ps := lab.Command{Argv: []string{"podman", "ps", "-a"}, Account: stack.Account}
+	for range mostMigrations {
+		r, err := try(ctx, m, stack.Account, ps.Argv...)
+		if err != nil || r.Code == 0 {
+			return err
+		}
+		if firstLine(r.Stderr, "podman system migrate") == "" {
+			return fmt.Errorf("cannot bring %s back: %w", stack.Name, r.Err(ps))
+		}
+		env.Say("podman asks for podman system migrate")
+		if r, err = try(ctx, m, stack.Account, "podman", "system", "migrate"); err != nil {
+			return err
+		}
+		if r.Code != 0 {
+			env.Say("podman system migrate ended with code %d: %s", r.Code, firstLine(r.Stderr, ""))
+		}
+	}
+	return fmt.Errorf("cannot bring %s back: after %d times podman system migrate podman still asks for it", stack.Name, mostMigrations)
 }
 
 // openLogin holds a login session open. With Type=exec the start of such a unit never ends: the session's PAM helper
