@@ -70,6 +70,12 @@ func Take(folders ...string) (Inventory, error) {
 	return v, nil
 }
 
+// String counts what was looked at: "143 processes, 20 mounts, …".
+func (v Inventory) String() string {
+	return fmt.Sprintf("%d processes, %d mounts, %d namespaces, %d links, %d cgroups, %d files",
+		len(v.processes), len(v.mounts), len(v.namespaces), len(v.links), len(v.cgroups), len(v.files))
+}
+
 // kernelThread is PF_KTHREAD in a process's flags.
 const kernelThread = 0x00200000
 
