@@ -68,10 +68,7 @@ func (h *HTTPLatency) Check() []lab.Problem {
 		out = append(out, nothingAsserted("p50, p95, p99, max and per_line"))
 	}
 	for _, l := range h.limits() {
-		if l.limit.Check() == nil && alwaysTrue(l.limit) {
-			out = append(out, lab.Problem{Attr: l.attr, Summary: "every time is in the limit",
-				Detail: "Any request would satisfy this limit, so it proves nothing. Write one that some request could miss, such as \"over 3s\"."})
-		}
+		out = append(out, checkTime(l.attr, l.limit)...)
 	}
 	if h.MinSamples < 1 {
 		out = append(out, lab.Problem{Attr: "min_samples", Summary: "no samples",
@@ -86,6 +83,9 @@ func (h *HTTPLatency) Check() []lab.Problem {
 func (p *PerLine) check() []lab.Problem {
 	if p.Time.Check() != nil {
 		return nil // complained about where its type is known
+	}
+	if out := checkTime("per_line.time", p.Time); len(out) > 0 {
+		return out
 	}
 	if low, high := p.Time.Interval(); low <= 0 || math.IsInf(high, 1) {
 		return []lab.Problem{{Attr: "per_line.time", Summary: "both ends are needed",

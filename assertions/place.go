@@ -47,6 +47,21 @@ func alwaysTrue(count lab.Limit) bool {
 	return math.IsInf(high, 1) && count.Holds(0)
 }
 
+// checkTime complains about a limit on a time that has no unit, or that every time satisfies.
+func checkTime(attr string, limit lab.Limit) []lab.Problem {
+	switch {
+	case limit == "" || limit.Check() != nil: // an empty one asserts nothing; a wrong one is complained about where its type is known
+		return nil
+	case !limit.IsTime():
+		return []lab.Problem{{Attr: attr, Summary: "a time without a unit",
+			Detail: fmt.Sprintf("%q could mean anything. Write the unit, as in \"over 3s\" or \"under 250ms\".", string(limit))}}
+	case alwaysTrue(limit):
+		return []lab.Problem{{Attr: attr, Summary: "every time is in the limit",
+			Detail: "Any request would satisfy this limit, so it proves nothing. Write one that some request could miss, such as \"over 3s\"."}}
+	}
+	return nil
+}
+
 // nothingAsserted is the complaint about an assertion that could never fail because it compares nothing.
 func nothingAsserted(settings string) lab.Problem {
 	return lab.Problem{

@@ -127,6 +127,24 @@ func (l Limit) Holds(v float64) bool {
 	return in.holds(v)
 }
 
+// IsTime says whether every number of the limit carries a unit of time.
+func (l Limit) IsTime() bool {
+	rest := string(l)
+	for _, word := range []string{"over ", "under ", "at least ", "at most ", "exactly "} {
+		rest = strings.TrimPrefix(strings.TrimSpace(rest), word)
+	}
+	for part := range strings.SplitSeq(rest, " to ") {
+		part = strings.TrimSpace(part)
+		if _, err := strconv.ParseFloat(part, 64); err == nil {
+			return false
+		}
+		if _, err := time.ParseDuration(part); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // Interval returns the bounds of the limit in base units; an open side is infinite. It serves to draw the limit.
 func (l Limit) Interval() (low, high float64) {
 	in, err := l.parse()
