@@ -1,12 +1,10 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-
-	"github.com/saigen-lab/saigen/labfile"
-	"github.com/saigen-lab/saigen/stack"
 )
 
 func completeLabs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -31,9 +29,11 @@ func (w *world) completeLabsAndFilters(c *cobra.Command, args []string, typed st
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	offline, cancel := context.WithCancel(context.Background())
+	cancel() // nobody wants to wait for a download while typing
 	var out []string
 	for _, path := range found {
-		f, _ := labfile.Load(path, w.kinds, stack.Read)
+		f, _ := w.loader(offline).Load(path)
 		if f == nil {
 			continue
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/saigen-lab/saigen/fetch"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/labfile"
 	"github.com/saigen-lab/saigen/runner"
@@ -73,9 +75,21 @@ func splitFilters(args []string) (labs, filters []string) {
 	return labs, filters
 }
 
+// loader reads labs. What they include from elsewhere is fetched once, and then lies in the cache; when ctx is done,
+// only what is there already is found.
+func (w *world) loader(ctx context.Context) labfile.Loader {
+	return labfile.Loader{Kinds: w.kinds, Stacks: stack.Read, Fetch: func(source, checksum string) (string, error) {
+		p, err := w.paths()
+		if err != nil {
+			return "", err
+		}
+		return fetch.New(p.cache, w.log).Get(ctx, source, checksum)
+	}}
+}
+
 // load reads one lab and prints what is wrong with it.
-func (w *world) load(path string) (*labfile.File, error) {
-	f, diags := labfile.Load(path, w.kinds, stack.Read)
+func (w *world) load(ctx context.Context, path string) (*labfile.File, error) {
+	f, diags := w.loader(ctx).Load(path)
 	if len(diags) > 0 {
 		w.complain(diags)
 	}
@@ -91,7 +105,7 @@ func (w *world) complain(diags labfile.Diagnostics) {
 }
 
 // choose is the one lab of a command line, and its variants that pass the filters.
-func (w *world) choose(args []string) (*labfile.File, []*lab.Lab, error) {
+func (w *world) choose(ctx context.Context, args []string) (*labfile.File, []*lab.Lab, error) {
 	dirs, filters := splitFilters(args)
 	found, err := findLabs(dirs)
 	if err != nil {
@@ -100,11 +114,11 @@ func (w *world) choose(args []string) (*labfile.File, []*lab.Lab, error) {
 	if len(found) > 1 {
 		return nil, nil, usage("%d labs are meant, and one is needed: %s", len(found), strings.Join(found, ", "))
 	}
-	return w.pick(found[0], filters)
+	return w.pick(ctx, found[0], filters)
 }
 
-func (w *world) pick(path string, filters []string) (*labfile.File, []*lab.Lab, error) {
-	f, err := w.load(path)
+func (w *world) pick(ctx context.Context, path string, filters []string) (*labfile.File, []*lab.Lab, error) {
+	f, err := w.load(ctx, path)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -90,7 +90,7 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 	var all []chosen
 	var wrong []error
 	for _, path := range found { // every mistake in every lab is shown before the first one starts
-		file, labs, err := w.pick(path, filters)
+		file, labs, err := w.pick(ctx, path, filters)
 		if err != nil {
 			wrong = append(wrong, err)
 			continue

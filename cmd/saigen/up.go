@@ -24,7 +24,7 @@ func (w *world) upCommand() *cobra.Command {
 		Long: `Bring up the machines and stacks of one variant, inject its faults, wait for the symptoms, and stop there, with
 everything running. saigen shell, exec and logs go in; saigen down removes it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, labs, err := w.choose(args)
+			file, labs, err := w.choose(cmd.Context(), args)
 			if err != nil {
 				return err
 			}

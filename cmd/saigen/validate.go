@@ -11,7 +11,6 @@ import (
 	"github.com/saigen-lab/saigen/labfile"
 	"github.com/saigen-lab/saigen/report"
 	"github.com/saigen-lab/saigen/runner"
-	"github.com/saigen-lab/saigen/stack"
 )
 
 func (w *world) validateCommand() *cobra.Command {
@@ -19,9 +18,10 @@ func (w *world) validateCommand() *cobra.Command {
 		Use:   "validate [LAB|FOLDER ...]",
 		Short: "Check labs as a run would, without starting anything",
 		Long: `Check labs: everything that a run would check before it starts something, offline and in milliseconds.
-All mistakes are shown at once, each at file:line:column. A folder means every lab below it; nothing means the
-current folder. Exit code 2 when something is wrong.`,
-		RunE: func(_ *cobra.Command, args []string) error {
+Only what a lab includes from elsewhere is fetched, once. All mistakes are shown at once, each at
+file:line:column. A folder means every lab below it; nothing means the current folder. Exit code 2 when
+something is wrong.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			found, err := findLabs(args)
 			if err != nil {
 				return err
@@ -29,7 +29,7 @@ current folder. Exit code 2 when something is wrong.`,
 			var all labfile.Diagnostics
 			var said string
 			for _, path := range found {
-				f, diags := labfile.Load(path, w.kinds, stack.Read)
+				f, diags := w.loader(cmd.Context()).Load(path)
 				all = append(all, diags...)
 				if f != nil {
 					said += fmt.Sprintf("%s: right in all of its variants (%d)\n", filepath.Dir(path), len(f.Variants()))
@@ -53,14 +53,14 @@ func (w *world) listCommand() *cobra.Command {
 		Use:   "list [LAB|FOLDER ...]",
 		Short: "List labs and their variants",
 		Long:  "List the labs below the given folders, or below the current one, with each variant and the verdict that it must get.",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			found, err := findLabs(args)
 			if err != nil {
 				return err
 			}
 			var rows []report.LabLine
 			for _, path := range found {
-				f, err := w.load(path)
+				f, err := w.load(cmd.Context(), path)
 				if err != nil {
 					return err
 				}
