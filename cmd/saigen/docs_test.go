@@ -104,7 +104,9 @@ func describe(out *bytes.Buffer, c *cobra.Command) {
 }
 
 // oneLine makes a text that is broken for a terminal a paragraph.
-func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", " ") + "\n" }
+func oneLine(text string) string {
+	return strings.ReplaceAll(strings.TrimSpace(text), "\n", " ") + "\n"
+}
 
 // outside is what commands.md says of the world around the command. TestOutside holds it to the code.
 const outside = `

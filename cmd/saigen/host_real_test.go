@@ -65,7 +65,10 @@ func newRealHost(t *testing.T) *realHost {
 	if err := os.CopyFS(filepath.Join(h.dir, "stale-dns"), os.DirFS(filepath.Join(repository(), "labs", "stale-dns"))); err != nil {
 		t.Fatal(err)
 	}
-	h.env = append(os.Environ(), "XDG_CACHE_HOME="+cache, "XDG_STATE_HOME="+filepath.Join(h.dir, "state"))
+	h.env = append(os.Environ(), "XDG_CACHE_HOME="+cache, "XDG_STATE_HOME="+filepath.Join(h.dir, "state"), "TMPDIR="+h.tmp())
+	if err := os.Mkdir(h.tmp(), 0o1777); err != nil {
+		t.Fatal(err)
+	}
 	// Not the cache, in which images stay, and not h.dir, in which the evidence does.
 	h.watched = []string{"/run", "/var/lib/containers", "/var/lib/cni", "/etc/cni", "/etc/containers", "/var/tmp", "/dev/shm"}
 	h.before = h.look()
@@ -113,6 +116,8 @@ func (h *realHost) run() lab.RunID {
 	}
 	return lab.RunID(folders[len(folders)-1].Name())
 }
+
+func (h *realHost) tmp() string { return filepath.Join(h.dir, "tmp") }
 
 func (h *realHost) runs() string { return filepath.Join(h.dir, "state", "saigen", "runs") }
 
@@ -179,6 +184,9 @@ func (h *realHost) same(run lab.RunID) {
 	for _, d := range differences {
 		h.t.Error(d)
 	}
+	if files, err := os.ReadDir(h.tmp()); err != nil || len(files) > 0 {
+		h.t.Errorf("left in TMPDIR: %v, %v", files, err)
+	}
 	// The evidence stays, and nothing else.
 	err := filepath.WalkDir(h.runs(), func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Name() == "scratch" {
@@ -194,15 +202,16 @@ func (h *realHost) same(run lab.RunID) {
 // variant is the one that the tests use: the fault takes long enough to be killed in.
 var variant = []string{"stale-dns", "debian:bookworm", "trigger:port_taken"}
 
-func TestKilledInTheMiddleOfAnArm(t *testing.T) {
-	h := newRealHost(t)
-	ctx, cancel := context.WithTimeout(t.Context(), buildTime+armTime)
+// stopped starts a run, sends it a signal when it injects its fault, and waits for its end. In between look is called.
+func (h *realHost) stopped(signal os.Signal, look func(lab.RunID)) (run lab.RunID, exit int, said string) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), buildTime+armTime)
 	defer cancel()
 	cmd := h.command(ctx, append([]string{"run"}, variant...)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
@@ -215,18 +224,24 @@ func TestKilledInTheMiddleOfAnArm(t *testing.T) {
 		}
 		return early || h.reached(string(runner.Inject))
 	})
-	_ = cmd.Process.Kill()
-	<-ended
-	run := h.run()
-	if early || !reached {
-		if run != "" {
-			h.saigen(armTime, "gc")
-		}
-		t.Fatalf("the fault arm never came to the fault (the run ended: %v):\n%s", early, out.Bytes())
+	run = h.run()
+	if reached && !early {
+		look(run)
 	}
-	t.Logf("killed run %s when it injected the fault", run)
-	h.made(run)
+	_ = cmd.Process.Signal(signal)
+	<-ended
+	if early || !reached {
+		h.saigen(armTime, "gc")
+		h.t.Fatalf("the fault arm never came to the fault (the run ended: %v):\n%s", early, out.Bytes())
+	}
+	h.t.Logf("run %s got the signal %q when it injected the fault", run, signal)
+	return run, cmd.ProcessState.ExitCode(), out.String()
+}
 
+func TestKilledInTheMiddleOfAnArm(t *testing.T) {
+	h := newRealHost(t)
+	run, _, _ := h.stopped(os.Kill, h.made)
+	h.made(run) // of a process that is gone
 	if list := h.saigen(time.Minute, "gc", "--dry-run"); !strings.Contains(list, string(run)) {
 		t.Errorf("gc --dry-run does not list the run: %s", list)
 	}
@@ -237,6 +252,18 @@ func TestKilledInTheMiddleOfAnArm(t *testing.T) {
 	h.same(run)
 	if again := h.saigen(time.Minute, "gc"); !strings.Contains(again, "nothing is left of any killed run") {
 		t.Errorf("gc again says %q", again)
+	}
+}
+
+func TestInterruptedInTheMiddleOfAnArm(t *testing.T) {
+	h := newRealHost(t)
+	run, exit, said := h.stopped(os.Interrupt, h.made)
+	if exit != runner.ExitInterrupted || !strings.Contains(said, "stopping: healing and destroying") {
+		t.Errorf("exit code %d:\n%s", exit, said)
+	}
+	h.same(run)
+	if said := h.saigen(time.Minute, "gc"); !strings.Contains(said, "nothing is left of any killed run") {
+		t.Errorf("gc says %q", said)
 	}
 }
 
