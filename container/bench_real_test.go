@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saigen-lab/saigen/assertions"
 	"github.com/saigen-lab/saigen/guest"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 		os.Exit(EngineMain(os.Args[2:]))
 	}
 	if len(os.Args) > 2 && os.Args[1] == "guest" {
-		os.Exit(guest.Main(os.Args[2:], nil))
+		os.Exit(guest.Main(os.Args[2:], assertions.Kinds()))
 	}
 	if dir := os.Getenv("SAIGEN_TEST_ABANDON"); dir != "" {
 		abandon(dir)
