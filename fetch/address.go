@@ -60,7 +60,7 @@ func (f *Fetcher) dialer() *net.Dialer {
 
 // lookUp is the addresses of a host, all of which are allowed.
 func (f *Fetcher) lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	addrs, err := f.resolve(ctx, "ip", host)
 	if err != nil {
 		return nil, err
 	}

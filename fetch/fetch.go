@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -25,6 +27,8 @@ type Fetcher struct {
 	dir   string // what was fetched, by its key; what is being fetched, by tmpPrefix
 	log   *slog.Logger
 	limit limits
+	// resolve looks up a git source's host; network is "ip".
+	resolve func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 // limits bound what one source may cost.
@@ -40,7 +44,7 @@ const tmpPrefix = "tmp-"
 // New is a Fetcher that keeps what it fetched in the folder fetched of cacheDir, which is made when it is needed.
 func New(cacheDir string, log *slog.Logger) *Fetcher {
 	return &Fetcher{
-		dir: filepath.Join(cacheDir, "fetched"), log: log,
+		dir: filepath.Join(cacheDir, "fetched"), log: log, resolve: net.DefaultResolver.LookupNetIP,
 		limit: limits{download: 64 << 20, unpacked: 256 << 20, entries: 10_000, time: 2 * time.Minute},
 	}
 }

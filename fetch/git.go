@@ -124,10 +124,13 @@ func (f *Fetcher) gitConfig(ctx context.Context, s source, tmp string) ([]string
 	return conf, nil
 }
 
+// gitScript sets the bound of a file's size, in units of 512 bytes, for git and all that it starts, and ends them all when
+// the pipe at 3 closes, which it does when saigen is killed: git's own helper for HTTP would wait for its server for ever.
+const gitScript = `ulimit -f "$0" || exit; (read -r never; kill -9 0) <&3 >/dev/null 2>&1 & exec git "$@" 3<&-`
+
 // gitCommand runs git with nothing of the user's environment, in a process group that ends with ctx.
 func (f *Fetcher) gitCommand(ctx context.Context, tmp string, conf, args []string, stdout io.Writer) error {
-	// A shell sets the bound of a file's size, in units of 512 bytes, for git and all that it starts.
-	full := []string{"-c", `ulimit -f "$0" && exec git "$@"`, strconv.FormatInt(f.limit.download/512, 10)}
+	full := []string{"-c", gitScript, strconv.FormatInt(f.limit.download/512, 10)}
 	for _, c := range conf {
 		full = append(full, "-c", c)
 	}
@@ -140,10 +143,15 @@ func (f *Fetcher) gitCommand(ctx context.Context, tmp string, conf, args []strin
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = stdout, &stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	alive, leash, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer func() { _, _ = leash.Close(), alive.Close() }() // nothing is written to them
+	cmd.ExtraFiles = []*os.File{alive}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
-	err := cmd.Run()
-	if err == nil {
+	if err = cmd.Run(); err == nil {
 		return nil
 	}
 	said := strings.TrimSpace(stderr.String())

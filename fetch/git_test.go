@@ -3,8 +3,11 @@ package fetch
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/cgi"
+	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -164,4 +167,61 @@ func TestGitCancelled(t *testing.T) {
 	_, err := s.f.Get(ctx, "git::"+s.URL+"/repo.git", "commit:"+someCommit)
 	s.refused(t, err, "context canceled")
 	<-over
+}
+
+// git connects to the address that was looked up and checked, and does not look the name up again.
+func TestGitUsesCheckedAddress(t *testing.T) {
+	s := newSite(t)
+	src, commit := s.repository(t, func(dir string) { put(t, dir, "a", "") })
+	src = strings.Replace(src, "127.0.0.1", "example.com", 1) // for which httptest's certificate is good
+	s.f.resolve = func(context.Context, string, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("::ffff:127.0.0.1")}, nil
+	}
+	s.f.AllowLocal = false
+	_, err := s.f.Get(t.Context(), src, "commit:"+commit)
+	s.refused(t, err, "this host itself")
+	s.f.AllowLocal = true
+	if _, err := s.f.Get(t.Context(), src, "commit:"+commit); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGitKilled kills a process that is fetching: its git lets the server go, and the next fetch removes its folder.
+func TestGitKilled(t *testing.T) {
+	if src := os.Getenv("FETCH_TEST_SOURCE"); src != "" { // that process
+		f := New(os.Getenv("FETCH_TEST_CACHE"), slog.New(slog.DiscardHandler))
+		f.AllowLocal, f.AllowHTTP = true, true
+		_, err := f.Get(t.Context(), src, "commit:"+someCommit)
+		t.Fatalf("it was not killed: %v", err)
+	}
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("git is not installed")
+	}
+	begun, over := make(chan bool), make(chan bool)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-r.Context().Done()
+		close(over)
+	}))
+	defer server.Close()
+	s := newSite(t)
+	cmd := exec.Command(os.Args[0], "-test.run=^TestGitKilled$")
+	cmd.Env = append(os.Environ(), "FETCH_TEST_SOURCE=git::"+server.URL+"/repo.git", "FETCH_TEST_CACHE="+s.cache)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("it ended well")
+	}
+	<-over
+	left, err := os.ReadDir(s.f.dir)
+	if err != nil || len(left) != 1 {
+		t.Errorf("left by the killed process: %v, %v", left, err)
+	}
+	_, err = s.f.Get(t.Context(), s.URL+"/gone", someSum)
+	s.refused(t, err, "404")
 }
