@@ -72,7 +72,9 @@ func Owned(dir string) bool {
 		return false
 	}
 	defer lock.Close()
-	return errors.Is(unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+	// Only asked, not taken: a lock held for a moment would keep the run's own process from opening its ledger.
+	who := unix.Flock_t{Type: unix.F_WRLCK}
+	return unix.FcntlFlock(lock.Fd(), unix.F_OFD_GETLK, &who) == nil && who.Type != unix.F_UNLCK
 }
 
 // Collect undoes runs that Dead or Left listed. A run that got an owner in the meantime is left alone.

@@ -78,9 +78,9 @@ func Open(dir string, run lab.RunID, options ...Option) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open ledger: %w", err)
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := unix.FcntlFlock(lock.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}); err != nil {
 		_ = lock.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 			err = ErrOwned
 		}
 		return nil, fmt.Errorf("cannot lock ledger of run %s: %w", run, err)
