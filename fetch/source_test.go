@@ -1,10 +1,6 @@
 package fetch
 
 import (
-	"bytes"
-	"compress/flate"
-	"errors"
-	"io"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -15,20 +11,6 @@ const (
 	someSum    = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	someCommit = "0123456789abcdef0123456789abcdef01234567"
 )
-
-func deflated(t *testing.T, data string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.BestSpeed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = io.WriteString(w, data)
-	if err := errors.Join(err, w.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]source{
