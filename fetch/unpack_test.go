@@ -204,4 +204,3 @@ func TestBadArchives(t *testing.T) {
 		})
 	}
 }
-
