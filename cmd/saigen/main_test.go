@@ -210,11 +210,13 @@ var passing = []struct {
 	{regexp.MustCompile(`\btime="[0-9.]+"`), `time="TIME"`},
 	{regexp.MustCompile(`\b(\d+ (m|h) )?\d+(\.\d+)? ?(ms|s|m)\b`), "TIME"},
 	{regexp.MustCompile(`(?m)^ +TIME`), "TIME"},
-	{regexp.MustCompile(` {2,}TIME`), "  TIME"},
+	{regexp.MustCompile(`(\S) {2,}`), "$1  "}, // columns are as wide as the durations in them
+	{regexp.MustCompile(`(?m)^ {5,}`), "     "},
+	{regexp.MustCompile(`─{3,}`), "───"},
 }
 
-// scrub FILE prints a file, or stdout or stderr, with RUN for ids of runs, WHEN for times, TIME for durations, and WORK for
-// the script's folder.
+// scrub FILE prints a file, or stdout or stderr, with RUN for ids of runs, WHEN for times, TIME for durations, WORK for the
+// script's folder, and columns closed up.
 func scrub(ts *testscript.TestScript, _ bool, args []string) {
 	text := strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "WORK")
 	for _, p := range passing {
