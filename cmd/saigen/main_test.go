@@ -97,6 +97,7 @@ func (d *fakeDriver) Close(context.Context) error {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
+		WorkdirRoot:         t.TempDir(), // testscript itself leaves its folder behind when only some scripts are run
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
