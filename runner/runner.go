@@ -53,11 +53,13 @@ func (r *Runner) Kept() bool { return r.kept }
 const cleanUpTimeout = 2 * time.Minute
 
 // All executes every given variant of a lab repeat times, in order, and stops early only when ctx ends or machines
-// are kept. The outcomes of the trials that were completed are returned with ctx's error.
+// are kept. The outcomes of the trials that were completed are returned with ctx's error, or with what kept the evidence
+// from being written: a trial without it does not count.
 func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary, error) {
 	began := time.Now()
 	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: len(labs) * repeat})
 	var outcomes []*Outcome
+	var failed error
 	name := labs[0].Name
 run:
 	for _, l := range labs {
@@ -67,6 +69,7 @@ run:
 			}
 			o, err := r.trial(ctx, l, n)
 			if err != nil {
+				failed = err
 				break run
 			}
 			outcomes = append(outcomes, o)
@@ -76,6 +79,9 @@ run:
 	s.Took = time.Since(began)
 	if ctx.Err() != nil {
 		s.Exit = ExitInterrupted
+	}
+	if ctx.Err() == nil && failed != nil {
+		return s, infra(failed, "cannot keep the evidence of "+name)
 	}
 	return s, ctx.Err()
 }

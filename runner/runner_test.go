@@ -299,6 +299,21 @@ func TestJudgeStoredEvidence(t *testing.T) {
 	}
 }
 
+// A trial whose evidence cannot be kept is an error, never a silent success.
+func TestNoEvidence(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l := &lab.Lab{Name: "test", Expect: lab.Reproduced, Machines: []lab.Machine{{Name: "m"}}, Symptoms: []lab.Assertion{reading("symptom", "sick", "over 0")}}
+	r := runner.Runner{Driver: &labtest.Driver{}, Composer: noStacks{}, Sink: &seen{}, Run: "r", Folder: file}
+	_, err := r.All(context.Background(), []*lab.Lab{l}, 1)
+	var infra *lab.InfraError
+	if !errors.As(err, &infra) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSummarise(t *testing.T) {
 	v := lab.Variant{{Axis: "a", Value: "x"}}
 	outcome := func(verdict lab.Verdict) *runner.Outcome {
