@@ -51,16 +51,20 @@ func (k *lockKeeper) drift(l *lab.Lab) []string {
 func (k *lockKeeper) save(all bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	now, err := image.ReadLock(k.dir) // another run may have written it since
+	if err != nil {
+		return err
+	}
 	changed := false
 	for _, images := range k.built {
 		for _, b := range images {
-			if all || !k.lock.Has(b) {
-				changed = k.lock.Update(b) || changed
+			if all || !now.Has(b) {
+				changed = now.Update(b) || changed
 			}
 		}
 	}
 	if !changed {
 		return nil
 	}
-	return k.lock.Write(k.dir)
+	return now.Write(k.dir)
 }
