@@ -62,12 +62,14 @@ func observe(ctx context.Context, p lab.Probe, look func(context.Context) (lab.O
 		case <-timer.C:
 		}
 		began := time.Now()
+		stop := pulse()
 		o := lookOnce(ctx, p.Timeout, look)
+		late := stop()
 		if ctx.Err() != nil {
 			return nil // cut short by the end of the watch: it says nothing
 		}
 		ended := time.Now()
-		o.At, o.Took, o.Late = began, ended.Sub(began), max(0, began.Sub(planned))
+		o.At, o.Took, o.Late = began, ended.Sub(began), max(0, began.Sub(planned), late)
 		if err := send(o); err != nil {
 			return nil // the host has gone
 		}

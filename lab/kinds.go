@@ -63,7 +63,7 @@ type Problem struct {
 type Observation struct {
 	At      time.Time          `json:"at"`             // the machine's clock when the look began
 	Took    time.Duration      `json:"took"`           // nanoseconds
-	Late    time.Duration      `json:"late,omitempty"` // how much later than planned the look began, in nanoseconds
+	Late    time.Duration      `json:"late,omitempty"` // how long the host kept the machine from looking, at the start or meanwhile, in nanoseconds
 	Values  map[string]float64 `json:"values,omitempty"`
 	Lines   []string           `json:"lines,omitempty"` // evidence as text: addresses, log lines
 	Summary string             `json:"summary,omitempty"`

@@ -64,7 +64,7 @@ func (a *arm) run(ctx context.Context, hold time.Duration) error {
 			err = infra(ctx.Err(), "interrupted")
 		}
 		a.failed = err.Error()
-		a.emit(failure(err))
+		a.emit(failed(err))
 	}
 	a.keepLogs(ctx)
 	a.emit(Event{Type: ArmEnded})

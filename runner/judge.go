@@ -275,8 +275,8 @@ func blindness(all, seen []lab.Observation, missed int) string {
 		return "there was no observation"
 	case missed > len(seen):
 		for i := len(all) - 1; i >= 0; i-- {
-			if all[i].Err != "" {
-				return fmt.Sprintf("%d of %d looks failed: %s", missed, missed+len(seen), all[i].Err)
+			if why := failure(all[i]); why != "" {
+				return fmt.Sprintf("%d of %d looks failed: %s", missed, missed+len(seen), why)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -66,6 +67,17 @@ func (r *Record) arm(name string) (Arm, bool) {
 	return Arm{}, false
 }
 
+// mostLate is how long the host may have kept a machine from looking. A page that is slow on a busier host says nothing.
+const mostLate = 500 * time.Millisecond
+
+// failure says why a look does not count; empty: it does.
+func failure(o lab.Observation) string {
+	if o.Err == "" && o.Late > mostLate {
+		return fmt.Sprintf("the host was too busy: it kept the machine waiting for %s", o.Late.Round(time.Millisecond))
+	}
+	return o.Err
+}
+
 // during returns what an assertion saw in a phase: the looks that succeeded, and the number of those that could not
 // look. A look belongs to the phase in which it began, so a slow answer counts where its question was asked.
 func during(all []lab.Observation, p Phase) (seen []lab.Observation, missed int) {
@@ -73,7 +85,7 @@ func during(all []lab.Observation, p Phase) (seen []lab.Observation, missed int)
 		if o.At.Before(p.Start) || (!p.End.IsZero() && !o.At.Before(p.End)) {
 			continue
 		}
-		if o.Err != "" {
+		if failure(o) != "" {
 			missed++
 			continue
 		}

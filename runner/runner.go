@@ -59,7 +59,7 @@ func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary
 	began := time.Now()
 	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: len(labs) * repeat})
 	var outcomes []*Outcome
-	var failed error
+	var lost error
 	name := labs[0].Name
 run:
 	for _, l := range labs {
@@ -69,7 +69,7 @@ run:
 			}
 			o, err := r.trial(ctx, l, n)
 			if err != nil {
-				failed = err
+				lost = err
 				break run
 			}
 			outcomes = append(outcomes, o)
@@ -80,8 +80,8 @@ run:
 	if ctx.Err() != nil {
 		s.Exit = ExitInterrupted
 	}
-	if ctx.Err() == nil && failed != nil {
-		return s, infra(failed, "cannot keep the evidence of "+name)
+	if ctx.Err() == nil && lost != nil {
+		return s, infra(lost, "cannot keep the evidence of "+name)
 	}
 	return s, ctx.Err()
 }
@@ -179,7 +179,7 @@ func (r *Runner) prepare(ctx context.Context, l *lab.Lab, tell func(Event)) erro
 		return nil
 	}
 	err = infra(err, "cannot prepare the images of "+l.Name)
-	tell(failure(err))
+	tell(failed(err))
 	return err
 }
 
@@ -227,7 +227,7 @@ func infra(err error, what string) *lab.InfraError {
 	return out
 }
 
-func failure(err error) Event {
+func failed(err error) Event {
 	e := Event{Type: Failed, Text: err.Error()}
 	if i := (*lab.InfraError)(nil); errors.As(err, &i) {
 		e.Hint, e.Tail = i.Hint, i.Tail

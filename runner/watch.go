@@ -36,7 +36,7 @@ func (a *arm) observed(s lab.Assertion, o lab.Observation) {
 	phase := a.current()
 	a.seen[s.Address()] = append(a.seen[s.Address()], o)
 	seen, _ := during(a.seen[s.Address()], phase)
-	counts := o.Err == "" && !o.At.Before(phase.Start) // a look that began in the phase before counts there
+	counts := failure(o) == "" && !o.At.Before(phase.Start) // a look that began in the phase before counts there
 	holds := len(seen) > 0 && s.Do.Holds(seen)
 	if err := a.ev.observation(a.name, phase.Name(), s.Address(), o); err != nil && a.lost == nil {
 		a.lost = infra(err, "cannot keep the evidence")
@@ -191,5 +191,5 @@ func (a *arm) lastError(address string) string {
 	if len(all) == 0 {
 		return "no look has ended"
 	}
-	return all[len(all)-1].Err
+	return failure(all[len(all)-1])
 }

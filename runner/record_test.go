@@ -1,0 +1,36 @@
+package runner
+
+import (
+	"testing"
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+func TestDuring(t *testing.T) {
+	start := time.Date(2024, 6, 1, 9, 30, 0, 0, time.UTC)
+	at := func(s float64, o lab.Observation) lab.Observation {
+		o.At = start.Add(time.Duration(s * float64(time.Second)))
+		return o
+	}
+	p := Phase{Kind: InForce, Start: start, End: start.Add(10 * time.Second)}
+	seen, missed := during([]lab.Observation{
+		at(-1, lab.Observation{Took: 18 * time.Second}),      // asked for in the phase before
+		at(0, lab.Observation{}),                             // the first moment is in
+		at(5, lab.Observation{Err: "no container"}),          // could not look
+		at(6, lab.Observation{Late: 2 * time.Second}),        // the host was busy
+		at(7, lab.Observation{Late: 100 * time.Millisecond}), // a little
+		at(9, lab.Observation{Took: 18 * time.Second}),       // asked for in the phase, answered long after it
+		at(10, lab.Observation{}),                            // the last moment is not
+	}, p)
+	if len(seen) != 3 || missed != 2 {
+		t.Errorf("%d seen, %d missed", len(seen), missed)
+	}
+	if why := blindness(nil, nil, 0); why == "" {
+		t.Error("no look at all, and yet the phase can be judged")
+	}
+	busy := []lab.Observation{at(1, lab.Observation{Late: time.Minute})}
+	if why := blindness(busy, nil, 1); why != "1 of 1 looks failed: the host was too busy: it kept the machine waiting for 1m0s" {
+		t.Errorf("got %q", why)
+	}
+}
