@@ -17,7 +17,7 @@ type Plain struct {
 	w       io.Writer
 	st      Style
 	start   time.Time
-	phase   time.Time
+	phases  map[string]time.Time // when the phase of an arm began: both arms may run at a time
 	trials  int
 	current int
 }
@@ -25,7 +25,7 @@ type Plain struct {
 // NewPlain returns a sink that writes to w, without colour; a line of an event is as long as it is.
 func NewPlain(w io.Writer, st Style) *Plain {
 	st.Color = false
-	return &Plain{w: w, st: st}
+	return &Plain{w: w, st: st, phases: map[string]time.Time{}}
 }
 
 // Event prints the event when it matters at the style's level.
@@ -41,10 +41,10 @@ func (p *Plain) Event(e runner.Event) {
 		p.current++
 		p.line(e, joinText(trialName(e, p.current, p.trials), e.Text))
 	case runner.PhaseStarted:
-		p.phase = e.At
+		p.phases[e.Arm] = e.At
 		p.line(e, joinText(where(e)+" started"+atMost(e.Budget), e.Text))
 	case runner.PhaseEnded:
-		p.line(e, joinText(where(e)+" ended after "+Duration(e.At.Sub(p.phase)), e.Text))
+		p.line(e, joinText(where(e)+" ended after "+Duration(e.At.Sub(p.phases[e.Arm])), e.Text))
 	case runner.Step:
 		p.line(e, joinText(where(e), e.Text+atMost(e.Budget)))
 	case runner.Observed:

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -88,15 +89,26 @@ func (s *script) startArm(name string) {
 	s.arm = name
 	s.arms = append(s.arms, runner.Arm{Name: name})
 	s.tell(runner.Event{Type: runner.ArmStarted})
-	s.begin(runner.Baseline, "", 2*time.Minute)
 	s.step("starting machine.server", 30*time.Second, 800*time.Millisecond)
 	s.step("waiting for stack.alice: proxy answers on 4430", time.Minute, 9300*time.Millisecond)
+	s.begin(runner.Baseline, "", 2*time.Minute)
 	s.look(false)
 	s.wait(2 * time.Second)
 	s.end()
 }
 
-// staleDNS is one reproduced trial: the fault arm first, as the control arm holds for as long as the fault phase took.
+// beside adds the events of an arm that runs at the same time.
+func (s *script) beside(other *script) {
+	s.events = append(s.events, other.events...)
+	slices.SortStableFunc(s.events, func(a, b runner.Event) int { return a.At.Compare(b.At) })
+	s.arms = append(s.arms, other.arms...)
+	if other.at.After(s.at) {
+		s.at = other.at
+	}
+}
+
+// staleDNS is one reproduced trial. The control arm starts when the fault arm has passed its baseline, and holds for as
+// long as the inject and fault phases take.
 func staleDNS() (events []runner.Event, sum *runner.Summary) {
 	s := &script{at: began}
 	s.tell(runner.Event{Type: runner.RunStarted, Text: "20260301-100000-k3f9", Trials: 1})
@@ -106,10 +118,16 @@ func staleDNS() (events []runner.Event, sum *runner.Summary) {
 	s.tell(runner.Event{Type: runner.Prepared, Text: "image.host: bookworm, 143 packages, 31.2 s"})
 
 	s.startArm(runner.Fault)
-	s.begin(runner.InForce, "", 2*time.Minute)
-	s.step("fault.container_churn.deploys_that_die: round 1 of 3", 0, 4*time.Second)
+	control := &script{at: s.at}
+	s.begin(runner.Inject, "", 0)
 	s.look(false)
-	s.step("fault.container_churn.deploys_that_die: round 3 of 3", 0, 8100*time.Millisecond)
+	s.step("start 1 of 3 of app: exit 125, the port is taken", 0, 4500*time.Millisecond)
+	s.look(false)
+	s.step("start 3 of 3 of app: exit 125, the port is taken", 0, 4500*time.Millisecond)
+	s.end()
+	s.begin(runner.InForce, "", 2*time.Minute)
+	s.look(false)
+	s.wait(12100 * time.Millisecond)
 	s.look(true)
 	s.tell(runner.Event{Type: runner.Appeared, Subject: dnsDead, Text: deadDNS})
 	s.wait(6300 * time.Millisecond)
@@ -138,14 +156,18 @@ func staleDNS() (events []runner.Event, sum *runner.Summary) {
 		s.tell(runner.Event{Type: runner.Step, Subject: "remedy." + r.Name, Text: text})
 		s.end()
 	}
+
+	control.startArm(runner.Control)
+	control.begin(runner.Hold, "", 0)
+	for range 4 {
+		control.look(false)
+		control.wait(10 * time.Second)
+	}
+	control.end()
+	control.at = s.at // its machines wait for the verdict
+	control.tell(runner.Event{Type: runner.ArmEnded})
 	s.tell(runner.Event{Type: runner.ArmEnded})
-	s.startArm(runner.Control)
-	s.begin(runner.Hold, "", 31*time.Second)
-	s.look(false)
-	s.wait(31 * time.Second)
-	s.look(false)
-	s.end()
-	s.tell(runner.Event{Type: runner.ArmEnded})
+	s.beside(control)
 	s.arm = ""
 
 	o := &runner.Outcome{

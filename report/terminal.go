@@ -12,8 +12,9 @@ import (
 )
 
 // Terminal is the live view: finished phases scroll up as plain lines, and below them a few lines show the trial under
-// way, its step, and what each assertion saw last. It redraws at most ten times a second, and only when something changed. With
-// Verbose the steps stay as lines of their own. It has no quiet form: that is Plain.
+// way, where each of its arms is, and what each assertion saw last in them, side by side. It redraws at most ten times a
+// second, and only when something changed. With Verbose the steps stay as lines of their own. It has no quiet form: that
+// is Plain.
 type Terminal struct {
 	st   Style
 	size func() (cols, rows int)

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/runner"
 )
@@ -39,7 +41,8 @@ func TestTerminalAt80x24(t *testing.T) {
 		}
 	})
 	golden(t, "terminal-fault.txt", []byte(shots["fault fault appeared log.no_route"]))
-	golden(t, "terminal-waiting.txt", []byte(shots["control baseline step "]))
+	golden(t, "terminal-soak.txt", []byte(shots["fault soak forget_the_network step forget_the_network"]))
+	golden(t, "terminal-waiting.txt", []byte(shots["control  step "]))
 	term.Close()
 	term.Close()
 	if v.hidden {
@@ -71,21 +74,68 @@ func TestTerminalMarks(t *testing.T) {
 		sign           string
 	}{
 		{"baseline", dnsDead, false, "", green, "○"}, {"baseline", dnsDead, true, "", red, "✗"},
-		{"hold", dnsDead, true, "", red, "✗"}, {"fault", dnsDead, true, "", green, "●"}, {"fault", dnsDead, false, "", dim, "○"},
+		{"hold", dnsDead, true, "", red, "✗"}, {"hold", dnsDead, false, "", green, "○"}, {"inject", dnsDead, true, "", green, "●"},
+		{"fault", dnsDead, true, "", green, "●"}, {"fault", dnsDead, false, "", dim, "○"},
 		{"soak x", dnsDead, true, "", yellow, "●"}, {"fault", dnsDead, false, "no container", yellow, "?"},
 		{"fault", bob, true, "", green, "✓"}, {"fault", bob, false, "", red, "✗"},
 	} {
 		var v view
 		st := Style{Color: true, Width: 79}
+		arm := runner.Fault
+		if c.phase == "hold" {
+			arm = runner.Control
+		}
 		v.event(st, runner.Event{Type: runner.TrialStarted, At: began})
-		v.event(st, runner.Event{Type: runner.PhaseStarted, At: began, Arm: "fault", Phase: c.phase})
-		v.event(st, runner.Event{Type: runner.Observed, At: began, Subject: c.address, Holds: c.holds, Observation: &lab.Observation{Err: c.err}})
+		v.event(st, runner.Event{Type: runner.PhaseStarted, At: began, Arm: arm, Phase: c.phase})
+		v.event(st, runner.Event{Type: runner.Observed, At: began, Arm: arm, Subject: c.address, Holds: c.holds, Observation: &lab.Observation{Err: c.err}})
 		lines := v.lines(st, began)
 		if last := lines[len(lines)-1]; !strings.Contains(last, st.paint(c.want, c.sign)) {
 			t.Errorf("%+v: %q", c, last)
 		}
 	}
 }
+
+// Rows are sorted by role and then stay where they are; both arms' figures stand beside each other where there is room.
+func TestTerminalTable(t *testing.T) {
+	const unready = "ready.http.app_answers"
+	var v view
+	v.event(Style{}, runner.Event{Type: runner.TrialStarted, At: began})
+	see := func(arm, address, text string, holds bool) {
+		v.event(Style{}, runner.Event{Type: runner.Observed, At: began, Arm: arm, Subject: address, Holds: holds,
+			Observation: &lab.Observation{Summary: text}})
+	}
+	want := func(cols int, lines ...string) {
+		t.Helper()
+		if diff := cmp.Diff(lines, v.table(Style{Width: cols})); diff != "" {
+			t.Errorf("at %d columns (-want +got):\n%s", cols, diff)
+		}
+	}
+	see(runner.Fault, bob, "200", true)
+	see(runner.Fault, unready, "503", false)
+	see(runner.Fault, slow, "p95 6 s", true)
+	see(runner.Fault, dnsDead, "3 dead", true)
+	want(79,
+		"  http_latency.slow_pages     ● p95 6 s",
+		"  dns_answers.dead_addresses  ● 3 dead",
+		"  http.bob_is_served          ✓ 200",
+		"  http.app_answers            ○ 503")
+	see(runner.Control, dnsDead, "0 dead", false)
+	see(runner.Fault, unready, "200", true)
+	v.event(Style{}, runner.Event{Type: runner.PhaseStarted, At: began, Arm: runner.Fault, Phase: "inject"})
+	see(runner.Fault, dnsDead, "4 dead of far too many addresses", true)
+	want(79,
+		"                                control                 fault",
+		"  http_latency.slow_pages                               p95 6 s",
+		"  dns_answers.dead_addresses  ○ 0 dead                ● 4 dead of far too many…",
+		"  http.bob_is_served                                    200")
+	want(50,
+		"                          fault",
+		"  http_latency.slow_p…    p95 6 s",
+		"  dns_answers.dead_ad…  ● 4 dead of far too many …",
+		"  http.bob_is_served      200")
+}
+
+const live = "fault    fault  " // how the fault arm's live line begins
 
 // A window that became narrower has folded the live lines; the next frame replaces all of their rows.
 func TestTerminalResized(t *testing.T) {
@@ -104,13 +154,13 @@ func TestTerminalResized(t *testing.T) {
 				v.cols = cols
 			}
 			term.frame()
-			if n := strings.Count(v.all(), "────"); n == 0 || strings.Count(v.all(), "arm, fault  ") != 1 {
+			if n := strings.Count(v.all(), "────"); n == 0 || strings.Count(v.all(), "\n"+live) != 1 {
 				t.Errorf("at %d columns:\n%s", cols, v.all())
 			}
 		}
 	})
 	term.Close()
-	if strings.Contains(v.all(), "arm, fault  ") {
+	if strings.Contains(v.all(), "\n"+live) {
 		t.Errorf("a live line is left:\n%s", v.all())
 	}
 }
@@ -121,7 +171,7 @@ func TestTerminalTooLow(t *testing.T) {
 	clock := began
 	term := newTerminal(v, Style{}, v.size, func() time.Time { return clock })
 	replay(term, &clock, events, func(e runner.Event) {
-		if n := strings.Count(v.all(), "fault arm, fault  "); n > 1 {
+		if n := strings.Count(v.all(), "\n"+live); n > 1 {
 			t.Fatalf("%d times the same live line:\n%s", n, v.all())
 		}
 	})
@@ -183,7 +233,7 @@ func TestTerminalRedrawsSeldom(t *testing.T) {
 		synctest.Wait()
 		before := v.writes.Load()
 		for i := range 5000 {
-			term.Event(runner.Event{Type: runner.Observed, At: now, Subject: dnsDead, Observation: &lab.Observation{Summary: time.Duration(i).String()}})
+			term.Event(runner.Event{Type: runner.Observed, At: now, Arm: runner.Fault, Subject: dnsDead, Observation: &lab.Observation{Summary: time.Duration(i).String()}})
 			time.Sleep(time.Millisecond) //nolint:forbidigo // synctest's clock: no time passes
 		}
 		synctest.Wait()

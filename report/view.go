@@ -17,25 +17,16 @@ type view struct {
 	title       string // of the lab
 	trials, nth int    // of how many, and the one under way
 	trial       runner.Event
-	arm         string
-	phase       runner.Event
-	step        runner.Event
-	seen        []seen
+	step        runner.Event // of no arm
+	arms        []*armView   // in the order in which they began
+	rows        []string     // addresses of assertions, of both arms
 	ended       bool
-}
-
-// seen is what is known of one assertion. It stays from arm to arm, so that the lines keep their places.
-type seen struct {
-	address string
-	known   bool // something was observed in this phase
-	holds   bool
-	blind   bool
-	text    string
 }
 
 // event takes an event in and returns the lines to print for good.
 func (v *view) event(st Style, e runner.Event) []string {
 	g := st.glyphs()
+	arm := v.arm(e)
 	switch e.Type {
 	case runner.RunStarted:
 		*v = view{run: clean(runName(e)), trials: e.Trials}
@@ -45,7 +36,7 @@ func (v *view) event(st Style, e runner.Event) []string {
 		return v.say(st, st.paint(green, g.good)+" "+clean(e.Text))
 	case runner.TrialStarted:
 		v.nth++
-		v.trial, v.arm, v.phase, v.step, v.seen = e, "", runner.Event{}, runner.Event{}, nil
+		v.trial, v.step, v.arms, v.rows = e, runner.Event{}, nil, nil
 		out := append([]string{""}, v.say(st, st.paint(bold, clean(trialName(e, v.nth, v.trials))))...)
 		if e.Text != "" && e.Text != v.title {
 			v.title = e.Text
@@ -53,45 +44,50 @@ func (v *view) event(st Style, e runner.Event) []string {
 		}
 		return out
 	case runner.ArmStarted:
-		v.arm, v.phase, v.step = e.Arm, runner.Event{}, runner.Event{}
-		for i := range v.seen {
-			v.seen[i] = seen{address: v.seen[i].address}
+		v.step = runner.Event{}
+	case runner.ArmEnded:
+		if arm != nil {
+			arm.ended, arm.step = true, runner.Event{}
 		}
 	case runner.PhaseStarted:
-		v.arm, v.phase, v.step = e.Arm, e, runner.Event{}
-		for i := range v.seen {
-			v.seen[i].known = false
+		if arm != nil {
+			arm.begin(e)
 		}
 	case runner.PhaseEnded:
-		took, text := Duration(e.At.Sub(v.phase.At)), e.Text
-		if text == "" && role(v.step.Subject) == "remedy" && strings.HasPrefix(e.Phase, string(runner.Soak)) {
-			text = v.step.Text // what came of the remedy
+		if arm != nil {
+			took, text := arm.end(e)
+			return v.say(st, padLeft(Duration(took), elapsedWidth)+"  "+armName(e)+clean(e.Phase)+after("  ", st.paint(dim, clean(text))))
 		}
-		v.step = runner.Event{}
-		return v.say(st, fmt.Sprintf("%s  %s  %s", padLeft(took, elapsedWidth), armPhase(e), st.paint(dim, clean(text))))
 	case runner.Step:
-		v.step = e
+		if arm != nil {
+			arm.step = e
+		} else {
+			v.step = e
+		}
 		if st.Level >= Verbose {
-			return v.say(st, st.paint(dim, padLeft("", elapsedWidth)+"  "+clean(e.Text)))
+			return v.say(st, padLeft("", elapsedWidth)+"  "+st.paint(dim, armName(e)+clean(e.Text)))
 		}
 	case runner.Observed:
-		v.observe(e)
+		if arm != nil {
+			arm.observe(e)
+			v.row(e.Subject)
+		}
 	case runner.Appeared:
-		if remedied(e) {
+		if arm == nil || remedied(e) {
 			return nil // the live line shows it, and the end of the soak says what came of the remedy
 		}
 		c, sign := green, g.present
 		if e.Arm != runner.Fault || e.Phase == string(runner.Baseline) {
 			c, sign = red, g.bad
 		}
-		return v.say(st, fmt.Sprintf("%s  %s %s after %s  %s", padLeft("", elapsedWidth), st.paint(c, sign), clean(short(e.Subject)),
-			Duration(e.At.Sub(v.phase.At)), st.paint(dim, clean(e.Text))))
+		return v.say(st, fmt.Sprintf("%s  %s%s %s after %s  %s", padLeft("", elapsedWidth), armName(e), st.paint(c, sign),
+			clean(short(e.Subject)), Duration(e.At.Sub(arm.since)), st.paint(dim, clean(e.Text))))
 	case runner.Broken, runner.Failed, runner.Leaked:
 		return v.trouble(st, e, st.paint(red, g.bad+" "+string(e.Type)+":"))
 	case runner.Warning:
 		return v.trouble(st, e, st.paint(yellow, "! warning:"))
 	case runner.TrialEnded:
-		v.trial, v.phase, v.step, v.seen = runner.Event{}, runner.Event{}, runner.Event{}, nil
+		v.trial, v.step, v.arms, v.rows = runner.Event{}, runner.Event{}, nil, nil
 		if o := e.Outcome; o != nil {
 			return v.verdict(st, o)
 		}
@@ -132,8 +128,10 @@ func (v *view) say(st Style, line string) []string {
 
 func (v *view) trouble(st Style, e runner.Event, sign string) []string {
 	indent := strings.Repeat(" ", elapsedWidth+2)
+	sign = armName(e) + sign
 	lines := wrap(clean(joinText(e.Subject, e.Text)), st.Width-width(indent+sign)-1)
 	out := []string{indent + sign + " " + lines[0]}
+	indent += strings.Repeat(" ", width(armName(e)))
 	for _, line := range lines[1:] {
 		out = append(out, indent+"  "+line)
 	}
@@ -143,28 +141,28 @@ func (v *view) trouble(st Style, e runner.Event, sign string) []string {
 	return out
 }
 
-func (v *view) observe(e runner.Event) {
-	i := slices.IndexFunc(v.seen, func(s seen) bool { return s.address == e.Subject })
-	if i < 0 {
-		v.seen = append(v.seen, seen{address: e.Subject})
-		slices.SortStableFunc(v.seen, func(a, b seen) int { return cmp.Compare(rank(a.address), rank(b.address)) })
-		i = slices.IndexFunc(v.seen, func(s seen) bool { return s.address == e.Subject })
+// row gives an assertion its place: symptoms, then invariants, each in the order in which they were first seen. What
+// has a row keeps it for the whole trial.
+func (v *view) row(address string) {
+	if slices.Contains(v.rows, address) {
+		return
 	}
-	s := &v.seen[i]
-	s.known, s.holds, s.blind, s.text = true, e.Holds, false, clean(e.Text)
-	if o := e.Observation; o != nil {
-		s.text = clean(o.Summary)
-		if o.Err != "" {
-			s.blind, s.text = true, "could not look: "+clean(o.Err)
-		}
-	}
+	v.rows = append(v.rows, address)
+	slices.SortStableFunc(v.rows, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
 }
 
+// rank puts last what is only shown while it does not hold.
 func rank(address string) int {
-	return slices.Index([]string{"ready", "symptom", "invariant"}, role(address))
+	switch role(address) {
+	case "symptom":
+		return 0
+	case "invariant":
+		return 1
+	}
+	return 2
 }
 
-// lines are the live lines: who, where and for how long, the step, and the assertions.
+// lines are the live lines: the trial, a line for each arm, and what the assertions see.
 func (v *view) lines(st Style, now time.Time) []string {
 	if v.ended || v.trial.At.IsZero() && v.step.At.IsZero() {
 		return nil
@@ -181,64 +179,16 @@ func (v *view) lines(st Style, now time.Time) []string {
 		head = pad(head, st.Width-width(took)) + took
 	}
 	out = append(out, st.paint(dim, strings.Repeat(g.rule, st.Width)), st.paint(bold, head))
-	phase, step := "", "" // their lines stay when there is nothing to say, so that the rest does not jump
-	if !v.phase.At.IsZero() {
-		phase = st.fit(v.arm + " arm, " + clean(v.phase.Phase) + "  " + spent(v.phase, now) + after("  ", st.paint(dim, clean(v.phase.Text))))
-	}
-	if !v.step.At.IsZero() {
-		took := spent(v.step, now)
-		step = "  " + pad(st.cut(clean(v.step.Text), st.Width-width(took)-4), st.Width-width(took)-4) + "  " + took
-	}
-	if !v.trial.At.IsZero() {
-		out = append(out, phase)
-	}
-	out = append(out, step)
-	longest := 0
-	for _, s := range v.seen {
-		longest = max(longest, width(short(s.address)))
-	}
-	longest = min(longest, st.Width*2/5)
-	for _, s := range v.seen {
-		if role(s.address) == "ready" && (s.holds || !s.known) {
-			continue
-		}
-		out = append(out, v.assertion(st, s, longest))
-	}
-	return out
-}
-
-// assertion is one assertion's line. Whether a symptom should be there depends on where the trial is: in the fault
-// phase it is wanted, without the fault it must not be there, and of a remedy only its verdict says.
-func (v *view) assertion(st Style, s seen, longest int) string {
-	g := st.glyphs()
-	c, sign := dim, g.absent
-	wanted := v.phase.Phase == string(runner.InForce)
-	unwanted := v.phase.Phase == string(runner.Baseline) || v.phase.Phase == string(runner.Hold)
+	out = append(out, v.armLines(st, now)...)
+	quiet := !slices.ContainsFunc(v.arms, func(a *armView) bool { return !a.ended })
 	switch {
-	case !s.known:
-		sign = " "
-	case s.blind:
-		c, sign = yellow, g.blind
-	case role(s.address) != "symptom" && s.holds:
-		c, sign = green, g.good
-	case role(s.address) == "ready":
-	case role(s.address) != "symptom":
-		c, sign = red, g.bad
-	case s.holds && wanted:
-		c, sign = green, g.present
-	case s.holds && unwanted:
-		c, sign = red, g.bad
-	case s.holds:
-		c, sign = yellow, g.present
-	case unwanted:
-		c = green
+	case quiet && !v.step.At.IsZero():
+		took := spent(v.step, now)
+		out = append(out, "  "+pad(st.cut(clean(v.step.Text), st.Width-width(took)-4), st.Width-width(took)-4)+"  "+took)
+	case len(v.arms) == 0:
+		out = append(out, "") // its line stays when there is nothing to say
 	}
-	text := s.text
-	if !s.known || c == dim {
-		text = st.paint(dim, text)
-	}
-	name := st.cut(clean(short(s.address)), longest)
-	return st.fit("  " + st.paint(c, sign) + " " + pad(name, longest) + "  " + text)
+	return append(out, v.table(st)...)
 }
 
 // spent is "12 s of 2 m 00 s".
@@ -250,7 +200,13 @@ func spent(e runner.Event, now time.Time) string {
 	return s
 }
 
-func armPhase(e runner.Event) string { return pad(e.Arm, len(runner.Control)) + "  " + clean(e.Phase) }
+// armName begins what is printed for good of an arm.
+func armName(e runner.Event) string {
+	if e.Arm == "" {
+		return ""
+	}
+	return pad(clean(e.Arm), len(runner.Control)) + "  "
+}
 
 // after puts a separator before text that is not empty.
 func after(sep, text string) string {
