@@ -39,9 +39,15 @@ func (s *screen) draw(above, lines []string, cols int) {
 		b.WriteString(hideCursor)
 	}
 	old := s.up(&b, cols)
+	row := 0
 	for _, line := range append(slices.Clip(above), lines...) {
+		n := width(line)
+		if cols != s.width || row < len(s.drawn) && n < width(s.drawn[row]) {
+			b.WriteString(eraseLine) // a resized tmux folds and joins rows by what was ever in them, unless all was erased
+		}
+		row += rowsOf(line, cols)
 		b.WriteString(line)
-		if n := width(line); n == 0 || n%cols != 0 { // else the rows are full, and some terminals would erase the last sign
+		if n == 0 || n%cols != 0 { // else the rows are full, and some terminals would erase the last sign
 			b.WriteString(eraseRight)
 		}
 		b.WriteString("\r\n")

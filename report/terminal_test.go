@@ -154,7 +154,8 @@ func TestTerminalResized(t *testing.T) {
 				v.cols = cols
 			}
 			term.frame()
-			if n := strings.Count(v.all(), "────"); n == 0 || strings.Count(v.all(), "\n"+live) != 1 {
+			all := "\n" + v.all()
+			if strings.Count(all, "\n─") != 1 || strings.Count(all, "\n"+live) != 1 || strings.Count(all, "\n\n") != 1 {
 				t.Errorf("at %d columns:\n%s", cols, v.all())
 			}
 		}

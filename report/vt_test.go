@@ -84,7 +84,9 @@ func (v *vt) sequence(args string, final byte) {
 	case what == "2K":
 		v.cells[v.row] = nil
 	case what == "K":
-		v.cells[v.row] = v.cells[v.row][:min(v.col, len(v.cells[v.row]))]
+		for i := v.col; i < len(v.cells[v.row]); i++ { // the row stays as long as it was, as in tmux
+			v.cells[v.row][i] = ' '
+		}
 	case final == 'A':
 		n, err := strconv.Atoi(args)
 		if err != nil {
@@ -96,15 +98,15 @@ func (v *vt) sequence(args string, final byte) {
 	}
 }
 
-// narrow makes the terminal narrower as tmux does it: what is too long is folded.
+// narrow makes the terminal narrower as tmux does it: a row that was ever longer is folded, unless all of it was erased.
 func (v *vt) narrow(cols int) {
 	var lines []string
 	for i := range v.row {
-		line := strings.TrimRight(string(v.cells[i]), " ")
-		for r := []rune(line); len(r) > cols; r = []rune(line) {
-			lines, line = append(lines, string(r[:cols])), string(r[cols:])
+		line := v.cells[i]
+		for ; len(line) > cols; line = line[cols:] {
+			lines = append(lines, string(line[:cols]))
 		}
-		lines = append(lines, line)
+		lines = append(lines, string(line))
 	}
 	over := max(0, len(lines)+1-v.rows)
 	v.scrolled = append(v.scrolled, lines[:over]...)
