@@ -17,6 +17,9 @@ const firstLook = time.Minute
 // lookTimeout bounds one look of an assertion that does not say how long it may take.
 const lookTimeout = 30 * time.Second
 
+// readyNow is how long a readiness probe of a stack that has had its time may take to pass.
+const readyNow = 2 * time.Second
+
 // arm is one pass from a fresh baseline.
 type arm struct {
 	r     *Runner
@@ -24,6 +27,7 @@ type arm struct {
 	name  string
 	ev    *evidence
 	until PhaseKind // Baseline or InForce: the arm stops there and its machines are kept; empty: it runs to its end
+	pace  *pace
 	emit  func(Event)
 
 	machines []lab.Running // in the order of their start
@@ -41,8 +45,8 @@ type arm struct {
 	appearedNow map[string]bool
 }
 
-func newArm(r *Runner, l *lab.Lab, name string, ev *evidence, tell func(Event)) *arm {
-	a := &arm{r: r, l: l, name: name, ev: ev, seen: map[string][]lab.Observation{}, news: make(chan struct{})}
+func newArm(r *Runner, l *lab.Lab, name string, ev *evidence, tell func(Event), p *pace) *arm {
+	a := &arm{r: r, l: l, name: name, ev: ev, pace: p, seen: map[string][]lab.Observation{}, news: make(chan struct{})}
 	a.emit = func(e Event) {
 		e.Arm = a.name
 		if e.Phase == "" && len(a.phases) > 0 {
@@ -54,24 +58,30 @@ func newArm(r *Runner, l *lab.Lab, name string, ev *evidence, tell func(Event)) 
 }
 
 // run executes the arm. It leaves the machines running: end destroys them. An error is an InfraError, or ctx's.
-func (a *arm) run(ctx context.Context, hold time.Duration) error {
+func (a *arm) run(ctx context.Context) error {
 	a.emit(Event{Type: ArmStarted})
-	err := a.steps(ctx, hold)
+	err := a.steps(ctx)
 	a.stopWatching()
 	a.closePhase()
 	if err != nil {
-		if ctx.Err() != nil {
+		switch {
+		case errors.Is(context.Cause(ctx), errOtherArm):
+			err = &lab.InfraError{What: "stopped", Err: errOtherArm}
+			a.failed = err.Error()
+		case ctx.Err() != nil:
 			err = infra(ctx.Err(), "interrupted")
+			fallthrough
+		default:
+			a.failed = err.Error()
+			a.emit(failed(err))
 		}
-		a.failed = err.Error()
-		a.emit(failed(err))
 	}
 	a.keepLogs(ctx)
 	a.emit(Event{Type: ArmEnded})
 	return err
 }
 
-func (a *arm) steps(ctx context.Context, hold time.Duration) error {
+func (a *arm) steps(ctx context.Context) error {
 	if err := a.bringUp(ctx); err != nil {
 		return err
 	}
@@ -79,12 +89,14 @@ func (a *arm) steps(ctx context.Context, hold time.Duration) error {
 		return err
 	}
 	if a.name == Control {
-		a.phase(Hold, "", hold)
-		return a.pass(ctx, hold)
+		return a.hold(ctx)
 	}
+	a.pace.atBaseline()
 	if err := a.inForce(ctx); err != nil || a.until == InForce {
 		return err
 	}
+	a.closePhase()
+	a.pace.held <- a.held()
 	for _, rem := range a.l.Remedies {
 		if !a.allAppeared() {
 			return nil // a remedy of something that is not there proves nothing
@@ -96,11 +108,38 @@ func (a *arm) steps(ctx context.Context, hold time.Duration) error {
 	return nil
 }
 
+// hold injects nothing for as long as the fault arm's inject and fault phases take.
+func (a *arm) hold(ctx context.Context) error {
+	a.phase(Hold, "", 0)
+	began := a.current().Start
+	var held time.Duration
+	select {
+	case held = <-a.pace.held:
+	case <-a.pace.ended:
+		select {
+		case held = <-a.pace.held: // both were there
+		default:
+			return nil // the fault arm ended before: what it says decides
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return a.pass(ctx, held-time.Since(began))
+}
+
+// runID keeps what the control arm makes on the host apart from what the fault arm makes.
+func (a *arm) runID() lab.RunID {
+	if a.name == Control {
+		return a.r.Run + "-control"
+	}
+	return a.r.Run
+}
+
 // bringUp starts the machines and the stacks, and waits until they are ready.
 func (a *arm) bringUp(ctx context.Context) error {
 	for _, m := range a.l.Machines {
 		a.emit(Event{Type: Step, Subject: "machine." + m.Name, Text: "starting machine " + m.Name + " on driver " + a.r.Driver.Name()})
-		run, err := a.r.Driver.Start(ctx, a.r.Run, a.l, m)
+		run, err := a.r.Driver.Start(ctx, a.runID(), a.l, m)
 		if err != nil {
 			return infra(err, "cannot start machine."+m.Name)
 		}
@@ -245,20 +284,14 @@ func (a *arm) treat(ctx context.Context, rem lab.Remedy) error {
 		return err
 	}
 	soak := rem.Soak.Value()
-	most := time.Duration(math.MaxInt64)
-	if !rem.Cures {
-		most = soak // a stack that is not ready by then was not cured
-	}
-	unready, err := a.ready(ctx, most)
-	if err != nil {
-		return err
+	var unready *lab.InfraError
+	var err error
+	if rem.Cures { // the soak begins when the service is back
+		if unready, err = a.ready(ctx, math.MaxInt64); err != nil {
+			return err
+		}
 	}
 	a.phase(Soak, rem.Name, soak)
-	if unready != nil {
-		a.phases[len(a.phases)-1].Unready = unready.What
-		a.emit(Event{Type: Step, Subject: "remedy." + rem.Name, Text: "did not cure: " + unready.What})
-		return nil
-	}
 	// A soak is cut short as soon as it is decided: a symptom that holds is one that was not cured.
 	decided := a.wait(ctx, soak, func() bool { return a.anyHolds() && a.invariantsSeen() })
 	if errors.Is(decided, errTimeout) {
@@ -267,8 +300,20 @@ func (a *arm) treat(ctx context.Context, rem lab.Remedy) error {
 	if decided != nil {
 		return decided
 	}
+	held := a.anyHoldsLocked()
+	if !rem.Cures && !held { // a stack that is not ready by now was not cured
+		if unready, err = a.ready(ctx, readyNow); err != nil {
+			return err
+		}
+	}
 	text := "every symptom is gone"
-	if a.anyHoldsLocked() {
+	switch {
+	case unready != nil:
+		a.mu.Lock()
+		a.phases[len(a.phases)-1].Unready = unready.What
+		a.mu.Unlock()
+		text = "did not cure: " + unready.What
+	case held:
 		text = "did not cure"
 	}
 	a.emit(Event{Type: Step, Subject: "remedy." + rem.Name, Text: text})

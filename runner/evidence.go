@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -32,7 +33,9 @@ type StoredObservation struct {
 
 // evidence is the folder of one trial.
 type evidence struct {
-	folder       string
+	folder string
+
+	mu           sync.Mutex // both arms write
 	observations *os.File
 }
 
@@ -66,6 +69,8 @@ func (e *evidence) observation(arm, phase, address string, o lab.Observation) er
 	if err != nil {
 		return err
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	_, err = e.observations.Write(append(line, '\n'))
 	return err
 }

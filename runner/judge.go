@@ -97,15 +97,9 @@ func Judge(l *lab.Lab, r *Record) Outcome {
 		}
 	}
 
-	for _, a := range []Arm{fault, control} {
-		if a.Failed != "" {
-			o.Verdict, o.Because = lab.Inconclusive, a.Failed
-			return o
-		}
-		if a.Name == "" {
-			o.Verdict, o.Because = lab.Inconclusive, "not both arms were run"
-			return o
-		}
+	if why := unfinished(fault, control); why != "" {
+		o.Verdict, o.Because = lab.Inconclusive, why
+		return o
 	}
 	if len(blind) > 0 {
 		o.Verdict, o.Because = lab.Inconclusive, strings.Join(blind, "; ")
@@ -152,6 +146,20 @@ func Judge(l *lab.Lab, r *Record) Outcome {
 	o.Verdict = lab.Reproduced
 	o.Because = reproducedBecause(&o)
 	return o
+}
+
+// unfinished says why the arms cannot be compared; the reason of the arm that failed by itself comes first.
+func unfinished(fault, control Arm) string {
+	why := ""
+	for _, a := range []Arm{fault, control} {
+		if a.Failed != "" && (why == "" || strings.HasSuffix(why, errOtherArm.Error())) {
+			why = a.Failed
+		}
+	}
+	if why == "" && (fault.Name == "" || control.Name == "") {
+		return "not both arms were run"
+	}
+	return why
 }
 
 func reproducedBecause(o *Outcome) string {

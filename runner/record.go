@@ -20,7 +20,7 @@ type PhaseKind string
 // The phases of an arm, in order. Remedy and Soak come once for each remedy, in the fault arm only.
 const (
 	Baseline PhaseKind = "baseline" // everything is up and ready, nothing has been injected
-	Hold     PhaseKind = "hold"     // control arm: nothing is injected for as long as the fault arm's inject and fault phases took
+	Hold     PhaseKind = "hold"     // control arm: nothing is injected for as long as the fault arm's inject and fault phases take
 	Inject   PhaseKind = "inject"   // fault arm: the faults are injected and verified; what is seen here counts for invariants only
 	InForce  PhaseKind = "fault"    // fault arm: the faults are in force, until all symptoms have appeared or are overdue
 	Treat    PhaseKind = "remedy"   // a remedy runs, and the stacks become ready again

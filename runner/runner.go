@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -34,7 +34,8 @@ type Runner struct {
 	// Drift, where set, says which packages of a prepared lab differ from those it was last found good with.
 	Drift func(*lab.Lab) []string
 
-	kept bool // a trial's machines were left running
+	telling sync.Mutex
+	kept    bool // a trial's machines were left running
 }
 
 // Keep says when machines are left running for a person to look at.
@@ -86,8 +87,8 @@ run:
 	return s, ctx.Err()
 }
 
-// trial executes both arms of one variant. The fault arm goes first, because the control arm lasts as long as the
-// fault arm's fault phase did. An error means that ctx ended.
+// trial executes both arms of one variant and judges them. An error means that ctx ended, or that the evidence could
+// not be kept.
 func (r *Runner) trial(ctx context.Context, l *lab.Lab, n int) (*Outcome, error) {
 	began := time.Now()
 	tell := func(e Event) {
@@ -104,7 +105,7 @@ func (r *Runner) trial(ctx context.Context, l *lab.Lab, n int) (*Outcome, error)
 	record := &Record{Observations: map[string]map[string][]lab.Observation{}}
 	err = r.arms(ctx, l, ev, tell, record)
 
-	o := r.judge(l, record)
+	o := Judge(l, record)
 	o.Trial, o.Started, o.Took, o.Folder = n, began, time.Since(began), ev.folder
 	o.Drift = r.drift(l)
 	if e := (*lab.InfraError)(nil); errors.As(err, &e) {
@@ -118,47 +119,6 @@ func (r *Runner) trial(ctx context.Context, l *lab.Lab, n int) (*Outcome, error)
 	}
 	tell(Event{Type: TrialEnded, Outcome: &o})
 	return &o, nil
-}
-
-// arms runs one arm after the other into the record. What ends them early is returned, and is in the record too.
-func (r *Runner) arms(ctx context.Context, l *lab.Lab, ev *evidence, tell func(Event), record *Record) error {
-	if err := r.prepare(ctx, l, tell); err != nil {
-		record.Arms = append(record.Arms, Arm{Name: Fault, Failed: err.Error()})
-		return err
-	}
-	var hold time.Duration
-	for _, name := range []string{Fault, Control} {
-		a := newArm(r, l, name, ev, tell)
-		err := a.run(ctx, hold)
-		a.into(record)
-		hold = a.held()
-		if r.Keep == KeepOnFailure && ctx.Err() == nil && len(a.machines) > 0 && r.judge(l, record).Verdict != l.Expect {
-			r.kept = true
-			tell(Event{Type: Step, Text: "the machines of the " + name + " arm are kept"})
-			return err
-		}
-		a.end(ctx)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// judge makes the verdict of what has been recorded so far. After the fault arm alone that is the verdict which a
-// clean control arm would confirm.
-func (r *Runner) judge(l *lab.Lab, record *Record) Outcome {
-	sofar := *record
-	_, both := record.arm(Control)
-	if !both {
-		sofar.Arms = append(slices.Clone(record.Arms), Arm{Name: Control})
-	}
-	o := Judge(l, &sofar)
-	if !both {
-		o.Arms = record.Arms
-		o.Because += "; the control arm was not run"
-	}
-	return o
 }
 
 func (r *Runner) drift(l *lab.Lab) []string {
@@ -199,9 +159,9 @@ func (r *Runner) Up(ctx context.Context, l *lab.Lab, until PhaseKind) error {
 	if err := r.prepare(ctx, l, tell); err != nil {
 		return err
 	}
-	a := newArm(r, l, Fault, ev, tell)
+	a := newArm(r, l, Fault, ev, tell, newPace())
 	a.until = until
-	if err := a.run(ctx, 0); err != nil {
+	if err := a.run(ctx); err != nil {
 		a.end(ctx)
 		return err
 	}
@@ -211,6 +171,8 @@ func (r *Runner) Up(ctx context.Context, l *lab.Lab, until PhaseKind) error {
 }
 
 func (r *Runner) tell(e Event) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
 	e.At = time.Now()
 	r.Sink.Event(e)
 }

@@ -197,7 +197,7 @@ func newContainerDriver(w *world, s *session) (driver, error) {
 		Engine:  w.engine(),
 		Images:  image.New(s.paths.cache, w.log),
 		Runtime: s.paths.runtime,
-		Scratch: func(lab.RunID) string { return s.scratch() },
+		Scratch: func(id lab.RunID) string { return filepath.Join(s.scratch(), string(id)) },
 		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return s.ledger, nil },
 		Built:   s.lock.add,
 		Log:     w.log,

@@ -198,12 +198,12 @@ remedy "delete_the_file_alive" {
   account = "alice"
   run     = "remedies/delete_the_file_alive.sh"
   cures   = false
-  soak    = "15s"
+  soak    = "5s"
 }
 
 remedy "forget_the_network" {
   machine = machine.server
   account = "alice"
   run     = "remedies/forget_the_network.sh"
-  soak    = "20s"
+  soak    = "10s"
 }
