@@ -127,19 +127,11 @@ func (a *arm) hold(ctx context.Context) error {
 	return a.pass(ctx, held-time.Since(began))
 }
 
-// runID keeps what the control arm makes on the host apart from what the fault arm makes.
-func (a *arm) runID() lab.RunID {
-	if a.name == Control {
-		return a.r.Run + "-control"
-	}
-	return a.r.Run
-}
-
 // bringUp starts the machines and the stacks, and waits until they are ready.
 func (a *arm) bringUp(ctx context.Context) error {
 	for _, m := range a.l.Machines {
 		a.emit(Event{Type: Step, Subject: "machine." + m.Name, Text: "starting machine " + m.Name + " on driver " + a.r.Driver.Name()})
-		run, err := a.r.Driver.Start(ctx, a.runID(), a.l, m)
+		run, err := a.r.Driver.Start(ctx, runID(a.r.Run, a.name), a.l, m)
 		if err != nil {
 			return infra(err, "cannot start machine."+m.Name)
 		}

@@ -65,10 +65,11 @@ func (r *Runner) arms(ctx context.Context, l *lab.Lab, ev *evidence, tell func(E
 			a.into(record)
 		}
 	}
-	kept := r.choose(l, record, fault, control)
-	r.kept = kept != nil && ctx.Err() == nil
+	if kept := r.choose(l, record, fault, control); kept != nil && ctx.Err() == nil {
+		r.kept = kept.name
+	}
 	for _, a := range []*arm{fault, control} {
-		if r.kept && a == kept {
+		if a.name == r.kept {
 			tell(Event{Type: Step, Arm: a.name, Text: "the machines of the " + a.name + " arm are kept"})
 			continue
 		}

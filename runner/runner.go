@@ -35,7 +35,7 @@ type Runner struct {
 	Drift func(*lab.Lab) []string
 
 	telling sync.Mutex
-	kept    bool // a trial's machines were left running
+	kept    string // the arm whose machines were left running; empty: none
 }
 
 // Keep says when machines are left running for a person to look at.
@@ -47,8 +47,16 @@ const (
 	KeepOnFailure Keep = "on-failure" // those of the first arm after which the verdict cannot be the expected one any more
 )
 
-// Kept says whether machines were left running.
-func (r *Runner) Kept() bool { return r.kept }
+// Kept says whether machines were left running, and under which run id the driver was asked for them.
+func (r *Runner) Kept() (lab.RunID, bool) { return runID(r.Run, r.kept), r.kept != "" }
+
+// runID keeps what the control arm makes on the host apart from what the fault arm makes.
+func runID(run lab.RunID, arm string) lab.RunID {
+	if arm == Control {
+		return run + "-control"
+	}
+	return run
+}
 
 // cleanUp bounds the undoing of one arm; it runs detached from the cancelled context.
 const cleanUpTimeout = 2 * time.Minute
@@ -65,7 +73,7 @@ func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary
 run:
 	for _, l := range labs {
 		for n := 1; n <= repeat; n++ {
-			if ctx.Err() != nil || r.kept {
+			if ctx.Err() != nil || r.kept != "" {
 				break run
 			}
 			o, err := r.trial(ctx, l, n)
@@ -166,7 +174,7 @@ func (r *Runner) Up(ctx context.Context, l *lab.Lab, until PhaseKind) error {
 		return err
 	}
 	a.stopWatching()
-	r.kept = true
+	r.kept = Fault
 	return nil
 }
 

@@ -263,8 +263,8 @@ func TestKeepOnFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	machines := driver.Machines()
-	if !r.Kept() || len(machines) != 2 || machines[0].Destroys() != 0 || machines[1].Destroys() != 1 {
-		t.Errorf("kept %v, %d machines", r.Kept(), len(machines))
+	if id, kept := r.Kept(); !kept || id != "r" || len(machines) != 2 || machines[0].Destroys() != 0 || machines[1].Destroys() != 1 {
+		t.Errorf("kept %v as %s, %d machines", kept, id, len(machines))
 	}
 	if o := s.Outcomes[0]; len(s.Outcomes) != 1 || o.Verdict != lab.NotReproduced {
 		t.Errorf("%d outcomes, the first %s (%s)", len(s.Outcomes), o.Verdict, o.Because)

@@ -65,7 +65,7 @@ func (w *world) completeUp(*cobra.Command, []string, string) ([]string, cobra.Sh
 	}
 	var out []string
 	for _, r := range runs {
-		if r.Up != nil && w.isUp(r.ID) {
+		if r.UpAs != "" && w.isUp(r.ID) {
 			out = append(out, string(r.ID)+"\t"+r.Lab)
 		}
 	}
@@ -73,7 +73,7 @@ func (w *world) completeUp(*cobra.Command, []string, string) ([]string, cobra.Sh
 }
 
 func (w *world) completeMachines(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	info, _, err := w.findRun("", func(r runInfo) bool { return r.Up != nil && w.isUp(r.ID) }, "none")
+	info, _, err := w.findRun("", func(r runInfo) bool { return r.UpAs != "" && w.isUp(r.ID) }, "none")
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -81,7 +81,7 @@ func (w *world) completeMachines(*cobra.Command, []string, string) ([]string, co
 }
 
 func (w *world) completeAccounts(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	info, _, err := w.findRun("", func(r runInfo) bool { return r.Up != nil && w.isUp(r.ID) }, "none")
+	info, _, err := w.findRun("", func(r runInfo) bool { return r.UpAs != "" && w.isUp(r.ID) }, "none")
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

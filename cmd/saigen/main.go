@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -109,7 +110,7 @@ func usage(format string, args ...any) error {
 
 func (w *world) run(ctx context.Context) int {
 	root := w.root()
-	root.SetArgs(w.args)
+	root.SetArgs(goFlags(w.args))
 	root.SetOut(w.stdout)
 	root.SetErr(w.stderr)
 	err := root.ExecuteContext(ctx)
@@ -136,6 +137,20 @@ func (w *world) run(ctx context.Context) int {
 		fmt.Fprintf(w.stderr, "\n%s\n", hint)
 	}
 	return code
+}
+
+// goFlags lets the flags of fmt be written with one dash, as those of go and terraform fmt are.
+func goFlags(args []string) []string {
+	if len(args) == 0 || args[0] != "fmt" {
+		return args
+	}
+	out := slices.Clone(args)
+	for i, a := range out {
+		if a == "-check" || a == "-diff" {
+			out[i] = "-" + a
+		}
+	}
+	return out
 }
 
 func (w *world) root() *cobra.Command {

@@ -168,7 +168,8 @@ func (w *world) runLab(ctx context.Context, path string, file *labfile.File, lab
 		run.finish(ctx, nil)
 		return nil, err
 	}
-	if run.runner.Kept() {
+	_, kept := run.runner.Kept()
+	if kept {
 		last := summary.Outcomes[len(summary.Outcomes)-1]
 		if err := run.keep(last.Variant); err != nil {
 			return nil, err
@@ -181,7 +182,7 @@ func (w *world) runLab(ctx context.Context, path string, file *labfile.File, lab
 		}
 	}
 	run.finish(ctx, summary)
-	if run.runner.Kept() {
+	if kept {
 		w.sayNext(run.session)
 	}
 	return summary, nil
@@ -242,6 +243,7 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, labs
 // keep leaves the run's machines to the commands that come later.
 func (r *activeRun) keep(up lab.Variant) error {
 	r.info.Up = up
+	r.info.UpAs, _ = r.runner.Kept()
 	if err := r.write(); err != nil {
 		return err
 	}
@@ -253,7 +255,8 @@ func (r *activeRun) keep(up lab.Variant) error {
 func (r *activeRun) finish(ctx context.Context, summary *runner.Summary) {
 	ctx = context.WithoutCancel(ctx)
 	undone := r.driver.Close(ctx)
-	if !r.runner.Kept() {
+	_, kept := r.runner.Kept()
+	if !kept {
 		undone = errors.Join(undone, r.ledger.Undo(ctx))
 	}
 	undone = errors.Join(undone, r.ledger.Close())
@@ -262,7 +265,7 @@ func (r *activeRun) finish(ctx context.Context, summary *runner.Summary) {
 		r.sinks.tell(runner.Event{Type: runner.Warning, Text: fmt.Sprintf("cannot undo everything: %v", undone), Hint: "saigen gc"})
 	}
 	if summary != nil {
-		if !r.runner.Kept() {
+		if !kept {
 			r.audit(summary)
 		}
 		if err := r.store(summary); err != nil {

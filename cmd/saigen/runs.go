@@ -31,7 +31,7 @@ func (w *world) runsCommand() *cobra.Command {
 					row.Took, row.Exit, row.State = s.Took, s.Exit, ""
 				}
 				switch {
-				case r.Up != nil && w.isUp(r.ID):
+				case r.UpAs != "" && w.isUp(r.ID):
 					row.State = "up"
 				case ledger.Owned(filepath.Join(p.runs, string(r.ID))):
 					row.State = "running"

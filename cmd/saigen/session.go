@@ -49,6 +49,7 @@ type runInfo struct {
 	Machines []string    `json:"machines"`           // names, in the order of their start
 	Accounts []string    `json:"accounts,omitempty"` // of the first machine
 	Up       lab.Variant `json:"up,omitempty"`       // the variant whose machines were left running
+	UpAs     lab.RunID   `json:"up_as,omitempty"`    // the id that its driver knows them by; empty: none were
 }
 
 const runInfoFile = "run.json"

@@ -161,7 +161,7 @@ it starts. Runs that were left running on purpose are for saigen down.`,
 
 // connect reaches a machine of a run that was left running; machine is a name, or empty for the first.
 func (w *world) connect(ctx context.Context, run, machine string) (lab.Running, runInfo, error) {
-	info, p, err := w.findRun(run, func(r runInfo) bool { return r.Up != nil && w.isUp(r.ID) },
+	info, p, err := w.findRun(run, func(r runInfo) bool { return r.UpAs != "" && w.isUp(r.ID) },
 		"no machine is running: saigen up LAB brings one up")
 	if err != nil {
 		return nil, info, err
@@ -169,7 +169,11 @@ func (w *world) connect(ctx context.Context, run, machine string) (lab.Running, 
 	if machine == "" && len(info.Machines) > 0 {
 		machine = info.Machines[0]
 	}
-	m, err := container.Connect(ctx, filepath.Join(p.runtime, string(info.ID)), machine)
+	id := info.UpAs
+	if id == "" { // a run that is under way: its fault arm
+		id = info.ID
+	}
+	m, err := container.Connect(ctx, filepath.Join(p.runtime, string(id)), machine)
 	return m, info, err
 }
 

@@ -179,6 +179,12 @@ invariant "http" "bob_is_served" {
   time       = "under 2s"
 }
 
+invariant "process" "bobs_dns_runs" {
+  stack = stack.bob
+  name  = "aardvark-dns"
+  count = "exactly 1"
+}
+
 remedy "start_again" {
   machine = machine.server
   account = "alice"
