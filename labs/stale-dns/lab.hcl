@@ -123,6 +123,7 @@ symptom "dns_answers" "dead_addresses" {
   name      = "app"
   over      = 2 # the container's name and the service's alias: two answers are right
   dead_over = 0
+  every     = "500ms"
   within    = "60s"
 }
 
@@ -135,6 +136,7 @@ symptom "dns_answers" "eight_answers" {
   size   = 172
   ttl    = 86400
   twice  = true
+  every  = "500ms"
   within = "60s"
 }
 
@@ -144,6 +146,7 @@ symptom "http_latency" "three_seconds_for_each_dead_address" {
   url         = "https://localhost:4430/"
   tls_verify  = false
   min_samples = 3
+  every       = "500ms"
   within      = "60s"
 
   per_line {
@@ -160,6 +163,7 @@ symptom "http_latency" "slow_pages" {
   tls_verify  = false
   p95         = "over 3s"
   min_samples = 3
+  every       = "500ms"
   within      = "60s"
 }
 
@@ -167,6 +171,7 @@ symptom "log" "no_route" {
   stack   = stack.alice
   service = "proxy"
   match   = "connect\\(\\) failed \\(113: (No route to host|Host is unreachable)\\)"
+  every   = "500ms"
   within  = "60s"
 }
 
@@ -177,12 +182,14 @@ invariant "http" "bob_is_served" {
   tls_verify = false
   status     = 200
   time       = "under 2s"
+  every      = "500ms"
 }
 
 invariant "process" "bobs_dns_runs" {
   stack = stack.bob
   name  = "aardvark-dns"
   count = "exactly 1"
+  every = "500ms"
 }
 
 remedy "start_again" {
@@ -204,12 +211,12 @@ remedy "delete_the_file_alive" {
   account = "alice"
   run     = "remedies/delete_the_file_alive.sh"
   cures   = false
-  soak    = "5s"
+  soak    = "2s"
 }
 
 remedy "forget_the_network" {
   machine = machine.server
   account = "alice"
   run     = "remedies/forget_the_network.sh"
-  soak    = "10s"
+  soak    = "5s"
 }
