@@ -259,10 +259,10 @@ func TestProgress(t *testing.T) {
 	at := p.began
 	p.now = func() time.Time { return at }
 	for _, line := range strings.Split(strings.TrimSpace(`
-Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]
+Get:1 http://deb.example.org/debian bookworm InRelease [151 kB]
 I: downloading packages with apt...
 0 upgraded, 120 newly installed, 0 to remove and 0 not upgraded.
-Get:1 http://deb.debian.org/debian bookworm/main amd64 foo
+Get:1 http://deb.example.org/debian bookworm/main amd64 foo
 Unpacking libc6:amd64 (2.36-9) ...
 +6
 
