@@ -34,7 +34,7 @@ type EventType string
 // The events of a run, in the order in which they can come.
 const (
 	RunStarted   EventType = "run_started"
-	Prepared     EventType = "prepared" // Text: what is ready: "image host: bookworm, 143 packages, 31.2 s"
+	Prepared     EventType = "prepared" // Text: what is ready, when that took more than a second: "image.host, image.app, 31.2 s"
 	TrialStarted EventType = "trial_started"
 	ArmStarted   EventType = "arm_started"
 	PhaseStarted EventType = "phase_started"

@@ -136,11 +136,22 @@ func (r *Runner) drift(l *lab.Lab) []string {
 	return r.Drift(l)
 }
 
+// worthTelling is how long the preparation must have taken to be mentioned.
+const worthTelling = time.Second
+
 func (r *Runner) prepare(ctx context.Context, l *lab.Lab, tell func(Event)) error {
+	began := time.Now()
 	err := r.Driver.Prepare(ctx, l, func(format string, args ...any) {
 		tell(Event{Type: Step, Text: fmt.Sprintf(format, args...)})
 	})
 	if err == nil {
+		if took := time.Since(began); took > worthTelling {
+			var names []string
+			for _, i := range l.Images {
+				names = append(names, "image."+i.Name)
+			}
+			tell(Event{Type: Prepared, Text: fmt.Sprintf("%s, %.1f s", strings.Join(names, ", "), took.Seconds())})
+		}
 		for _, line := range r.drift(l) {
 			tell(Event{Type: Warning, Text: "the lab has drifted from its lock: " + line})
 		}
