@@ -172,7 +172,9 @@ func (h *realHost) same(run lab.RunID) {
 			differences = append(differences, "new: "+l.String())
 		}
 		for _, l := range after.Left(h.before, scope) {
-			if !strings.HasPrefix(l.What, "process ") && !strings.HasPrefix(l.What, "namespace ") { // may end by themselves
+			switch kind, _, _ := strings.Cut(l.What, " "); kind {
+			case "process", "namespace", "cgroup": // may end by themselves
+			default:
 				differences = append(differences, "gone: "+l.What)
 			}
 		}
