@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/saigen-lab/saigen/lab"
 )
 
@@ -18,7 +20,7 @@ const firstLook = time.Minute
 const lookTimeout = 30 * time.Second
 
 // readyNow is how long a readiness probe of a stack that has had its time may take to pass.
-const readyNow = 2 * time.Second
+const readyNow = time.Second
 
 // arm is one pass from a fresh baseline.
 type arm struct {
@@ -137,15 +139,8 @@ func (a *arm) bringUp(ctx context.Context) error {
 		}
 		a.machines = append(a.machines, run)
 	}
-	for _, s := range a.l.Stacks {
-		a.emit(Event{Type: Step, Subject: "stack." + s.Name, Text: "podman-compose up -d as " + s.Account})
-		m, err := a.machine(s.Machine)
-		if err != nil {
-			return err
-		}
-		if err := a.r.Composer.Up(ctx, m, a.l.Dir, s); err != nil {
-			return infra(err, "cannot start stack."+s.Name)
-		}
+	if err := a.stacksUp(ctx); err != nil {
+		return err
 	}
 	if unready, err := a.ready(ctx, math.MaxInt64); err != nil {
 		return err
@@ -153,6 +148,33 @@ func (a *arm) bringUp(ctx context.Context) error {
 		return unready
 	}
 	return nil
+}
+
+// stacksUp starts the stacks: those of one account in the order as written, those of different accounts side by side, as
+// people do who share a machine.
+func (a *arm) stacksUp(ctx context.Context) error {
+	byAccount := map[string][]lab.Stack{}
+	for _, s := range a.l.Stacks {
+		who := string(s.Machine) + " " + s.Account
+		byAccount[who] = append(byAccount[who], s)
+	}
+	all, ctx := errgroup.WithContext(ctx)
+	for _, stacks := range byAccount {
+		all.Go(func() error {
+			for _, s := range stacks {
+				a.emit(Event{Type: Step, Subject: "stack." + s.Name, Text: "podman-compose up -d as " + s.Account})
+				m, err := a.machine(s.Machine)
+				if err != nil {
+					return err
+				}
+				if err := a.r.Composer.Up(ctx, m, a.l.Dir, s); err != nil {
+					return infra(err, "cannot start stack."+s.Name)
+				}
+			}
+			return nil
+		})
+	}
+	return all.Wait()
 }
 
 // ready waits for every readiness probe in turn, each for as long as it says and for most at most. unready says which

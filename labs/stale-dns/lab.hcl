@@ -146,7 +146,7 @@ symptom "http_latency" "three_seconds_for_each_dead_address" {
   url         = "https://localhost:4430/"
   tls_verify  = false
   min_samples = 3
-  every       = "500ms"
+  every       = "200ms"
   within      = "60s"
 
   per_line {
@@ -163,7 +163,7 @@ symptom "http_latency" "slow_pages" {
   tls_verify  = false
   p95         = "over 3s"
   min_samples = 3
-  every       = "500ms"
+  every       = "200ms"
   within      = "60s"
 }
 
@@ -218,5 +218,5 @@ remedy "forget_the_network" {
   machine = machine.server
   account = "alice"
   run     = "remedies/forget_the_network.sh"
-  soak    = "5s"
+  soak    = "4s"
 }
