@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -30,7 +29,6 @@ type Runner struct {
 	Run      lab.RunID
 	Folder   string // the run's evidence folder
 	Keep     Keep
-	Log      *slog.Logger
 	// Drift, where set, says which packages of a prepared lab differ from those it was last found good with.
 	Drift func(*lab.Lab) []string
 

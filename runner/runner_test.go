@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -136,7 +135,6 @@ func run(t *testing.T, ctx context.Context, d *labtest.Driver, l *lab.Lab, dir s
 	}
 	r := runner.Runner{
 		Driver: d, Composer: noStacks{}, Sink: sink, Run: "r", Folder: t.TempDir(), Keep: runner.KeepNever,
-		Log: slog.New(slog.DiscardHandler),
 	}
 	s, err := r.All(ctx, []*lab.Lab{l}, repeat)
 	if err != nil && ctx.Err() == nil {

@@ -234,7 +234,7 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, labs
 	r.sinks.add(report.NewJSON(events, report.Style{}), func() { _ = events.Close() })
 	r.sinks.add(w.printer(f, path))
 	r.runner = &runner.Runner{
-		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep), Log: w.log,
+		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep),
 		Drift: s.lock.drift,
 	}
 	return r, nil
