@@ -21,6 +21,7 @@ type agent interface {
 	Run(ctx context.Context, cmd lab.Command) (lab.Result, error)
 	Put(ctx context.Context, f lab.File) error
 	Watch(ctx context.Context, p lab.Probe, each func(lab.Observation)) error
+	Clock(ctx context.Context) (time.Duration, error)
 	AddAccounts(ctx context.Context, accounts []lab.Account) error
 	Close() error
 }

@@ -111,6 +111,12 @@ func (c *Client) Hello(ctx context.Context) (Info, error) {
 	return Info{Version: a.Version, Boot: a.Boot, ClockOffset: a.Now.Sub(before.Add(took / 2))}, nil
 }
 
+// Clock returns the machine's clock minus ours, to within half of a round trip.
+func (c *Client) Clock(ctx context.Context) (time.Duration, error) {
+	i, err := c.Hello(ctx)
+	return i.ClockOffset, err
+}
+
 // AddAccounts makes the accounts that are not there yet, in that order, and opens their sessions.
 func (c *Client) AddAccounts(ctx context.Context, accounts []lab.Account) error {
 	if err := c.ask(ctx, request{Op: opAccounts, Accounts: accounts}, nil); err != nil {

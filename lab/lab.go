@@ -5,12 +5,14 @@ import "encoding/json"
 // Lab is one lab with every expression evaluated for one variant. It is what a run starts from, and what is
 // frozen as lab.json in the run's folder: nothing in it refers to the host but Dir.
 type Lab struct {
-	Name    string  `json:"name"`
-	Title   string  `json:"title"`
-	Story   Path    `json:"story,omitempty"`
-	Dir     string  `json:"-"` // the lab's folder; every Path is relative to it
-	Variant Variant `json:"variant"`
-	Expect  Verdict `json:"expect"`
+	Name    string   `json:"name"`
+	Title   string   `json:"title"`
+	Story   Path     `json:"story,omitempty"`
+	Dir     string   `json:"-"` // the lab's folder; every Path is relative to it
+	Variant Variant  `json:"variant"`
+	Expect  Verdict  `json:"expect"`
+	Needs   []Need   `json:"needs,omitempty"`   // of the driver
+	Vagrant *Vagrant `json:"vagrant,omitempty"` // nil: saigen makes everything that Vagrant needs
 
 	Images     []Image     `json:"images"`
 	Machines   []Machine   `json:"machines"`
@@ -54,10 +56,30 @@ type Image struct {
 	Pos      Pos      `json:"-"`
 }
 
+// Need is something that not every driver gives to a machine.
+type Need string
+
+// The needs.
+const (
+	OwnKernel Need = "own_kernel" // a kernel that the machine shares with nobody: its version, its limits, its sysctls
+)
+
+// Needs lists them all, for messages and completion.
+func Needs() []Need { return []Need{OwnKernel} }
+
+// Vagrant says how the vagrant driver comes by the lab's machines. At most one of File and Box is set.
+type Vagrant struct {
+	File     Path   `json:"file,omitempty"`     // an existing Vagrantfile; the lab's machines are those that it defines, by name
+	Box      string `json:"box,omitempty"`      // where to get the box from, as go-getter takes it; empty: made from the machine's image
+	Checksum string `json:"checksum,omitempty"` // of the box: "sha256:…"
+	Provider string `json:"provider,omitempty"` // empty: Vagrant's choice
+	Pos      Pos    `json:"-"`
+}
+
 // Machine declares one Debian system with its own init.
 type Machine struct {
 	Name     string    `json:"name"`
-	Image    ImageRef  `json:"image"`
+	Image    ImageRef  `json:"image"` // may be empty where Lab.Vagrant names a file or a box
 	Memory   Size      `json:"memory,omitempty"`
 	CPUs     int       `json:"cpus,omitempty"`
 	Accounts []Account `json:"accounts,omitempty"`

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -34,17 +35,29 @@ type Running interface {
 	// Watch has the machine observe a probe until ctx ends, and calls each for every observation, in order. It
 	// returns nil when ctx ended, and an error when the machine was lost.
 	Watch(ctx context.Context, p Probe, each func(Observation)) error
+	// Clock returns the machine's clock minus the host's, to within half of a round trip.
+	Clock(ctx context.Context) (time.Duration, error)
 	// Console returns the last lines of the machine's console, for the message that says why it did not come up.
 	Console(ctx context.Context) (string, error)
 	// Destroy removes the machine and all that belongs to it. Twice is fine.
 	Destroy(ctx context.Context) error
 }
 
-// Snapshotter is implemented by machines that can go back to an earlier state.
+// Snapshotter is implemented by drivers that can save the machines of a lab, all at one moment, and start them again from
+// there. What is saved belongs to the driver, which keeps it where a later run may find it. The key names everything of the
+// lab that the saved state depends on; the driver adds what it depends on itself (images, kernel, hypervisor, agent).
 type Snapshotter interface {
-	Snapshot(ctx context.Context, name string) error
-	Restore(ctx context.Context, name string) error
+	// Save saves the machines of the lab, as Start returned them to this run, and ends them: when it has returned they
+	// are destroyed. Saving under a key that is there already, by another process say, keeps what is there.
+	Save(ctx context.Context, run RunID, l *Lab, key string, machines []Running) error
+	// Restore returns the lab's machines, in the lab's order, alive and at the state that was saved: their agents answer,
+	// their clocks are right. It may be called any number of times, by several runs at once. On error nothing is
+	// left behind; ErrNoSnapshot means that nothing is saved that this run can start from.
+	Restore(ctx context.Context, run RunID, l *Lab, key string) ([]Running, error)
 }
+
+// ErrNoSnapshot is what Restore answers when machines have to be started afresh.
+var ErrNoSnapshot = errors.New("there is no snapshot")
 
 // Command is one command in a machine.
 type Command struct {

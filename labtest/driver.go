@@ -177,6 +177,9 @@ func (m *Machine) Put(ctx context.Context, f lab.File) error {
 	return nil
 }
 
+// Clock implements lab.Running.
+func (m *Machine) Clock(context.Context) (time.Duration, error) { return 0, m.alive() }
+
 // Console implements lab.Running.
 func (m *Machine) Console(context.Context) (string, error) { return "fake machine: no console\n", nil }
 
