@@ -16,6 +16,7 @@ import (
 type declarations struct {
 	name, title string
 	story       lab.Path
+	needs       []lab.Need
 	at          hcl.Range // the lab block's header
 	axes        []axis
 	broken      bool // an axis is wrong, so the variants are not known
@@ -30,8 +31,9 @@ type axis struct {
 }
 
 type labBlock struct {
-	Title string   `hcl:"title"`
-	Story lab.Path `hcl:"story,optional"`
+	Title string     `hcl:"title"`
+	Story lab.Path   `hcl:"story,optional"`
+	Needs []lab.Need `hcl:"needs,optional"`
 }
 
 type axisBlock struct {
@@ -95,7 +97,8 @@ func (r *reader) labBlock(d *declarations, labs []*block) {
 	if dec.has("title") && strings.TrimSpace(in.Title) == "" {
 		r.fail(dec.attrRange("title"), "Empty title", "The title is what lists and reports show. Say in a line what went wrong.")
 	}
-	d.name, d.title, d.story, d.at = b.Labels[0], in.Title, in.Story, b.DefRange
+	r.needs(dec, in.Needs)
+	d.name, d.title, d.story, d.needs, d.at = b.Labels[0], in.Title, in.Story, in.Needs, b.DefRange
 }
 
 var valueForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*$`)

@@ -89,13 +89,16 @@ func (e *evaluator) kindsExist() {
 
 // one evaluates one variant.
 func (e *evaluator) one(v lab.Variant) *lab.Lab {
-	l := &lab.Lab{Name: e.name, Title: e.title, Story: e.story, Dir: e.rootOf, Variant: v, Expect: e.expect[v.String()]}
+	l := &lab.Lab{Name: e.name, Title: e.title, Story: e.story, Dir: e.rootOf, Variant: v, Expect: e.expect[v.String()], Needs: e.declarations.needs}
 	s, present := e.scopeFor(v)
 	for _, b := range present {
 		d := newDecoder(e.reader, s, b)
 		switch b.Type { // what others refer to comes first; among the rest the order as written is kept by the lists
 		case "image":
 			e.image(d, l)
+		case "vagrant":
+			s.vagrant = b
+			e.vagrant(d, l)
 		}
 	}
 	for _, b := range present {
@@ -177,6 +180,10 @@ func (e *evaluator) scopeFor(v lab.Variant) (*scope, []*block) {
 		present = append(present, b)
 		address := addressOf(b)
 		if other := first[address]; other != nil {
+			if len(b.Labels) == 0 {
+				e.fail(b.DefRange, "Second "+b.Type+" block", "A variant has one at most; there is one at %s already. Take one of them out, or give them conditions (when) that exclude each other.", place(other.DefRange))
+				continue
+			}
 			e.fail(b.DefRange, "Duplicate name", "%s is declared at %s already. Give one of them another name, or conditions (when) that exclude each other.", address, place(other.DefRange))
 			continue
 		}

@@ -106,7 +106,7 @@ func (e *evaluator) packages(d *decoder, in imageBlock) {
 
 type machineBlock struct {
 	When     condition      `hcl:"when,optional"`
-	Image    lab.ImageRef   `hcl:"image"`
+	Image    lab.ImageRef   `hcl:"image,optional"`
 	Memory   lab.Size       `hcl:"memory,optional"`
 	CPUs     int            `hcl:"cpus,optional"`
 	Accounts []accountBlock `hcl:"account,block"`
@@ -121,6 +121,9 @@ func (e *evaluator) machine(d *decoder, l *lab.Lab) {
 	var in machineBlock
 	ok := d.decode(&in)
 	m := lab.Machine{Name: d.block.Labels[0], Image: in.Image, Memory: in.Memory, CPUs: in.CPUs, Pos: position(d.subject())}
+	if in.Image == "" && (!d.has("image") || ok) { // when it is there and wrong, that has been reported
+		e.noImage(d, l, d.subject())
+	}
 	if img := d.scope.images[string(in.Image)]; img != nil && img.Go != "" {
 		e.fail(d.attrRange("image"), "Image without an init", "%s holds one program and no system. A machine boots: give it an image made from debian.", in.Image)
 	}

@@ -116,6 +116,7 @@ func rootSchema() *hcl.BodySchema {
 		{Type: "expect"},
 		{Type: "image", LabelNames: name},
 		{Type: "machine", LabelNames: name},
+		{Type: "vagrant"},
 		{Type: "stack", LabelNames: name},
 		{Type: "ready", LabelNames: kind},
 		{Type: "fault", LabelNames: kind},

@@ -47,7 +47,7 @@ func TestLanguageManual(t *testing.T) {
 		words = append(words, s.Type)
 	}
 	for _, b := range []any{
-		&labBlock{}, &axisBlock{}, &includeBlock{}, &imageBlock{}, &machineBlock{}, &stackBlock{}, &faultBlock{}, &symptomBlock{},
+		&labBlock{}, &axisBlock{}, &includeBlock{}, &imageBlock{}, &vagrantBlock{}, &machineBlock{}, &stackBlock{}, &faultBlock{}, &symptomBlock{},
 		&invariantBlock{}, &readyBlock{}, &remedyBlock{}, &accountBlock{},
 	} {
 		for _, f := range fieldsOf(reflect.ValueOf(b).Elem()) {
@@ -58,6 +58,9 @@ func TestLanguageManual(t *testing.T) {
 	}
 	for _, v := range lab.Verdicts() {
 		words = append(words, string(v))
+	}
+	for _, n := range lab.Needs() {
+		words = append(words, string(n))
 	}
 	for _, w := range words {
 		if !regexp.MustCompile("`\"?" + w + "\\b").MatchString(page) {

@@ -25,6 +25,7 @@ type scope struct {
 	images   map[string]*lab.Image // by address; nil where the declaration is wrong
 	machines map[string]*lab.Machine
 	stacks   map[string]*lab.Stack
+	vagrant  *block // nil: the variant has none
 }
 
 // newScope makes a scope with nothing in it but the functions.
