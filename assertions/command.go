@@ -56,6 +56,9 @@ func (c *Command) Check() []lab.Problem {
 // Longest is how long one look may take.
 func (c *Command) Longest() time.Duration { return c.Timeout.Value() + time.Second }
 
+// Limits implements lab.Limiter.
+func (*Command) Limits() []string { return []string{"exit"} }
+
 // Observe implements lab.Observer.
 func (c *Command) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {
 	cmd := lab.Command{Argv: c.Argv, Account: string(c.Account)}

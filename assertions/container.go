@@ -49,6 +49,9 @@ func (c *Container) Check() []lab.Problem {
 	return out
 }
 
+// Limits implements lab.Limiter.
+func (*Container) Limits() []string { return []string{"state"} }
+
 // Observe implements lab.Observer.
 func (c *Container) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {
 	stack, ok := at.Stack(c.Stack)

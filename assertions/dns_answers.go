@@ -63,6 +63,9 @@ func (d *DNSAnswers) Check() []lab.Problem {
 	return out
 }
 
+// Limits implements lab.Limiter.
+func (*DNSAnswers) Limits() []string { return []string{"over", "dead_over", "ttl", "size", "twice"} }
+
 // Longest is how long one look may take.
 func (d *DNSAnswers) Longest() time.Duration { return dnsPatience + 2*dnsTry }
 

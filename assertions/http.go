@@ -58,6 +58,9 @@ func onePlace() lab.Problem {
 		Detail: "An assertion looks inside one machine. Set either stack, which also says which machine, or machine."}
 }
 
+// Limits implements lab.Limiter.
+func (*HTTP) Limits() []string { return []string{"status", "time"} }
+
 // Longest is how long one look may take.
 func (h *HTTP) Longest() time.Duration { return h.Timeout.Value() + time.Second }
 

@@ -106,6 +106,9 @@ func (h *HTTPLatency) limits() []percentile {
 	return slices.DeleteFunc(all, func(p percentile) bool { return p.limit == "" })
 }
 
+// Limits implements lab.Limiter.
+func (*HTTPLatency) Limits() []string { return []string{"p50", "p95", "p99", "max", "min_samples", "per_line.time"} }
+
 // Longest is how long one look may take.
 func (h *HTTPLatency) Longest() time.Duration {
 	d := h.Timeout.Value() + time.Second

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,37 @@ func TestKindsTags(t *testing.T) {
 			j, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if h == "" || h != j {
 				t.Errorf("%s.%s: hcl %q, json %q", k.Name, f.Name, h, j)
+			}
+		}
+	}
+}
+
+// What a kind calls a limit is one of its settings, and the kinds that are judged by a lab.Limit say so.
+func TestKindsLimits(t *testing.T) {
+	for _, k := range Kinds() {
+		limits := k.New().(lab.Limiter).Limits()
+		settings := map[string]reflect.Type{}
+		var list func(prefix string, v reflect.Type)
+		list = func(prefix string, v reflect.Type) {
+			for i := range v.NumField() {
+				f := v.Field(i)
+				if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+					settings[prefix+name] = f.Type
+					if f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct {
+						list(prefix+name+".", f.Type.Elem())
+					}
+				}
+			}
+		}
+		list("", reflect.TypeOf(k.New()).Elem())
+		for _, name := range limits {
+			if settings[name] == nil {
+				t.Errorf("%s has no setting %q", k.Name, name)
+			}
+		}
+		for name, is := range settings {
+			if is == reflect.TypeFor[lab.Limit]() && !slices.Contains(limits, name) {
+				t.Errorf("%s: %s is a limit, and Limits does not name it", k.Name, name)
 			}
 		}
 	}

@@ -60,6 +60,9 @@ func checkCount(count lab.Limit) []lab.Problem {
 		Detail: fmt.Sprintf("There can never be fewer than 0, so %q always holds and proves nothing. Write a limit that can be missed, such as \"at least 1\" or \"exactly 0\".", string(count))}}
 }
 
+// Limits implements lab.Limiter.
+func (*Log) Limits() []string { return []string{"count"} }
+
 // Observe implements lab.Observer.
 func (l *Log) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {
 	stack, s, err := service(at, l.Stack, l.Service)

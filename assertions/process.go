@@ -61,6 +61,9 @@ func (p *Process) Check() []lab.Problem {
 	return out
 }
 
+// Limits implements lab.Limiter.
+func (*Process) Limits() []string { return []string{"count"} }
+
 // Observe implements lab.Observer.
 func (p *Process) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {
 	account := string(p.Account)

@@ -52,6 +52,13 @@ type Patient interface {
 	Longest() time.Duration
 }
 
+// Limiter is implemented by assertions with settings that matter only when observations are judged. All their other
+// settings, and all settings of the other kinds, are the way of looking: with others it would have been another probe.
+type Limiter interface {
+	// Limits names those settings; "a.b" is setting b of the nested block a.
+	Limits() []string
+}
+
 // Problem is one mistake in the settings of a kind.
 type Problem struct {
 	Attr    string // the guilty attribute; empty: the block

@@ -32,6 +32,9 @@ type Reading struct {
 	Is lab.Limit `hcl:"is,optional" json:"is,omitempty"`
 }
 
+// Limits implements lab.Limiter.
+func (*Reading) Limits() []string { return []string{"is"} }
+
 // Observe implements lab.Observer.
 func (r *Reading) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {
 	res, err := at.Run(ctx, lab.Command{Argv: []string{"fake", "get", r.Value}})
