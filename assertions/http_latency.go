@@ -107,7 +107,9 @@ func (h *HTTPLatency) limits() []percentile {
 }
 
 // Limits implements lab.Limiter.
-func (*HTTPLatency) Limits() []string { return []string{"p50", "p95", "p99", "max", "min_samples", "per_line.time"} }
+func (*HTTPLatency) Limits() []string {
+	return []string{"p50", "p95", "p99", "max", "min_samples", "per_line.time"}
+}
 
 // Longest is how long one look may take.
 func (h *HTTPLatency) Longest() time.Duration {
