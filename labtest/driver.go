@@ -59,16 +59,20 @@ func (d *Driver) Start(ctx context.Context, run lab.RunID, l *lab.Lab, spec lab.
 			m.SetStack(s)
 		}
 	}
-	d.mu.Lock()
-	d.machines = append(d.machines, m)
-	d.mu.Unlock()
+	d.add(m)
 	if d.Made != nil {
 		d.Made(m)
 	}
 	return m, nil
 }
 
-// Machines returns every machine that was started, in that order.
+func (d *Driver) add(m *Machine) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.machines = append(d.machines, m)
+}
+
+// Machines returns every machine that was started or restored, in that order.
 func (d *Driver) Machines() []*Machine {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -178,7 +182,9 @@ func (m *Machine) Put(ctx context.Context, f lab.File) error {
 }
 
 // Clock implements lab.Running.
-func (m *Machine) Clock(context.Context) (time.Duration, error) { return 0, m.alive() }
+func (m *Machine) Clock(ctx context.Context) (time.Duration, error) {
+	return m.offset(), errors.Join(ctx.Err(), m.alive())
+}
 
 // Console implements lab.Running.
 func (m *Machine) Console(context.Context) (string, error) { return "fake machine: no console\n", nil }
@@ -237,7 +243,7 @@ func (m *Machine) look(ctx context.Context, o lab.Observer, p lab.Probe, planned
 		limited, cancel = context.WithTimeout(ctx, p.Timeout)
 	}
 	defer cancel()
-	at := time.Now()
+	at, ahead := time.Now(), m.offset()
 	seen, err := o.Observe(limited, m.World)
 	if ctx.Err() != nil || m.gone() != nil {
 		return lab.Observation{}, false
@@ -245,7 +251,7 @@ func (m *Machine) look(ctx context.Context, o lab.Observer, p lab.Probe, planned
 	if err != nil {
 		seen = lab.Observation{Err: err.Error()}
 	}
-	seen.At, seen.Took, seen.Late = at, time.Since(at), max(0, at.Sub(planned))
+	seen.At, seen.Took, seen.Late = at.Add(ahead), time.Since(at), max(0, at.Sub(planned))
 	return seen, true
 }
 

@@ -30,6 +30,7 @@ type World struct {
 	files      map[string]lab.File
 	commands   []lab.Command
 	running    int
+	clock      time.Duration
 	handler    Handler
 	lost       chan struct{}
 	loseOnce   func()
@@ -72,6 +73,35 @@ func (w *World) Break(name string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.broken[name] = err
+}
+
+// SetClock makes the machine's clock differ from the host's by d, from now on.
+func (w *World) SetClock(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clock = d
+}
+
+func (w *World) offset() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clock
+}
+
+// copied is a world in the same state, in which no command runs and nothing was lost.
+func (w *World) copied() *World {
+	out := NewWorld(w.handler)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out.values, out.broken, out.stacks, out.files = maps.Clone(w.values), maps.Clone(w.broken), maps.Clone(w.stacks), maps.Clone(w.files)
+	for account, c := range w.containers {
+		out.containers[account] = slices.Clone(c)
+	}
+	for container, lines := range w.logs {
+		out.logs[container] = slices.Clone(lines)
+	}
+	out.processes, out.clock = slices.Clone(w.processes), w.clock
+	return out
 }
 
 // Lose makes the machine disappear: every call that is under way and every later one ends with ErrLost. Twice is
