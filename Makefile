@@ -7,8 +7,8 @@ export CGO_ENABLED := 0
 
 # What saigen's own driver needs of a Debian 12 host; saigen doctor checks the same and says what needs each.
 PACKAGES := podman runc conmon netavark aardvark-dns iptables iproute2 mmdebstrap uidmap ca-certificates
-# What the tests need besides: a C compiler for the race detector.
-TEST_PACKAGES := gcc libc6-dev
+# What the tests need besides: a C compiler for the race detector, a browser for the HTML report.
+TEST_PACKAGES := gcc libc6-dev chromium
 
 .PHONY: demo build check test bench fmt help setup
 
