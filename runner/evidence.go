@@ -16,6 +16,7 @@ import (
 // The names of the files of a trial's folder and of a run's; docs/run-folder.md describes them.
 const (
 	LabFile          = "lab.json"
+	StoryFile        = "story.md"
 	ObservationsFile = "observations.jsonl"
 	VerdictFile      = "verdict.json"
 	EventsFile       = "events.jsonl" // of the run
@@ -47,6 +48,15 @@ func newEvidence(run string, l *lab.Lab, trial int) (*evidence, error) {
 	}
 	if err := writeJSON(filepath.Join(folder, LabFile), l); err != nil {
 		return nil, err
+	}
+	if l.Story != "" {
+		story, err := os.ReadFile(filepath.Join(l.Dir, string(l.Story)))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(folder, StoryFile), story, 0o644)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	f, err := os.Create(filepath.Join(folder, ObservationsFile))
 	if err != nil {
