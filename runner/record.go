@@ -48,8 +48,38 @@ func (p Phase) Name() string {
 // Arm is what was recorded of one arm.
 type Arm struct {
 	Name   string  `json:"name"`
+	Begun  *Begun  `json:"begun,omitempty"` // nil: its machines never came up
 	Phases []Phase `json:"phases"`
+	Clocks []Clock `json:"clocks,omitempty"`
 	Failed string  `json:"failed,omitempty"` // why the arm could not be completed; empty: it was
+}
+
+// holds says whether a look began in the phase.
+func (p Phase) holds(o lab.Observation) bool {
+	return !o.At.Before(p.Start) && (p.End.IsZero() || o.At.Before(p.End))
+}
+
+// Begun says how the machines of an arm came to the baseline, and how long each step took. A step that was not taken
+// took no time.
+type Begun struct {
+	Snapshot string        `json:"snapshot,omitempty"` // key of the snapshot that the machines were restored from; empty: they were started afresh
+	Made     bool          `json:"made,omitempty"`     // this arm made that snapshot first
+	Boot     time.Duration `json:"boot,omitempty"`     // of all machines, in nanoseconds, as all that follows
+	Stacks   time.Duration `json:"stacks,omitempty"`
+	Ready    time.Duration `json:"ready,omitempty"` // until every readiness probe passed
+	Save     time.Duration `json:"save,omitempty"`
+	Restore  time.Duration `json:"restore,omitempty"` // until every agent answered
+	Again    time.Duration `json:"again,omitempty"`   // until every readiness probe passed after the restore
+}
+
+// Clock is what was seen of a machine's clock in an arm.
+type Clock struct {
+	Machine lab.MachineRef `json:"machine"`
+	// Offset is the machine's clock minus the host's at the baseline. It has been taken off from the times of the
+	// machine's observations, so these are the host's, as the phases' are.
+	Offset time.Duration `json:"offset"`
+	// Slip is by how much the offset had changed at the end of the arm.
+	Slip time.Duration `json:"slip,omitempty"`
 }
 
 // Record is all that a trial measured, by arm and by the assertion's address.
@@ -67,7 +97,8 @@ func (r *Record) arm(name string) (Arm, bool) {
 	return Arm{}, false
 }
 
-// mostLate is how long the host may have kept a machine from looking. A page that is slow on a busier host says nothing.
+// mostLate is how long the host may have kept a machine from looking, and how far a clock may slip in an arm. A page that
+// is slow on a busier host says nothing.
 const mostLate = 500 * time.Millisecond
 
 // failure says why a look does not count; empty: it does.
@@ -78,11 +109,14 @@ func failure(o lab.Observation) string {
 	return o.Err
 }
 
+// Uncounted says why a look does not count: it failed, or the host was too busy; empty: it counts.
+func Uncounted(o lab.Observation) string { return failure(o) }
+
 // during returns what an assertion saw in a phase: the looks that succeeded, and the number of those that could not
 // look. A look belongs to the phase in which it began, so a slow answer counts where its question was asked.
 func during(all []lab.Observation, p Phase) (seen []lab.Observation, missed int) {
 	for _, o := range all {
-		if o.At.Before(p.Start) || (!p.End.IsZero() && !o.At.Before(p.End)) {
+		if !p.holds(o) {
 			continue
 		}
 		if failure(o) != "" {
