@@ -37,6 +37,10 @@ func (p *Plain) Event(e runner.Event) {
 	case runner.RunStarted:
 		p.trials, p.current = e.Trials, 0
 		p.line(e, runName(e))
+	case runner.DriverChosen:
+		if e.Text != "" {
+			p.line(e, e.Text)
+		}
 	case runner.TrialStarted:
 		p.current++
 		p.line(e, joinText(trialName(e, p.current, p.trials), e.Text))

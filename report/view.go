@@ -31,6 +31,14 @@ func (v *view) event(st Style, e runner.Event) []string {
 	case runner.RunStarted:
 		*v = view{run: clean(runName(e)), trials: e.Trials}
 		return v.say(st, v.run)
+	case runner.DriverChosen:
+		var out []string
+		if e.Text != "" {
+			for _, line := range wrap(clean(e.Text), st.Width) {
+				out = append(out, v.say(st, st.paint(dim, line))...)
+			}
+		}
+		return out
 	case runner.Prepared:
 		v.step = runner.Event{}
 		return v.say(st, st.paint(green, g.good)+" "+clean(e.Text))

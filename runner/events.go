@@ -33,6 +33,7 @@ type EventType string
 
 // The events of a run, in the order in which they can come.
 const (
+	DriverChosen EventType = "driver_chosen" // Subject: its name; Text: why saigen chose it, empty when it was asked for
 	RunStarted   EventType = "run_started"
 	Prepared     EventType = "prepared" // Text: what is ready, when that took more than a second: "image.host, image.app, 31.2 s"
 	TrialStarted EventType = "trial_started"
@@ -49,6 +50,7 @@ const (
 	TrialEnded   EventType = "trial_ended"
 	Leaked       EventType = "leaked" // something of the run is left on the host; Hint: the command that removes it
 	RunEnded     EventType = "run_ended"
+	Compared     EventType = "compared" // after runs on several drivers: Text says of a variant of the lab Subject whether its verdict depends on them, Holds that it does not
 )
 
 // Sink receives events, one at a time, in order. It must not block for long.
