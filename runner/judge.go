@@ -295,6 +295,7 @@ func blindness(all, seen []lab.Observation, missed int) string {
 type Summary struct {
 	Lab      string          `json:"lab"`
 	Run      lab.RunID       `json:"run"`
+	Driver   string          `json:"driver,omitempty"` // what ran the machines
 	Variants []VariantResult `json:"variants"`
 	Outcomes []*Outcome      `json:"-"`
 	Leaks    []string        `json:"leaks,omitempty"`
