@@ -35,21 +35,46 @@ func newAgent(kinds []lab.Kind[lab.Observer], log *slog.Logger) *agent {
 	return a
 }
 
-// serve speaks with one host until the connection ends. What runs for it then is killed.
+// serve speaks with the hosts at the other end of conn, one after another, until it ends. What runs for one of them is
+// killed when its session ends. conn is the agent's then.
 func (a *agent) serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	if err := greet(conn, a.build, false); err != nil {
+	l := newLink(conn)
+	for met := false; ; met = true {
+		host, err := l.hear()
+		if err != nil {
+			if met && errors.Is(err, io.EOF) {
+				return nil
+			}
+			return fmt.Errorf("cannot greet host: %w", err)
+		}
+		if err := a.meet(ctx, l, host); err != nil {
+			return err
+		}
+	}
+}
+
+// meet answers a host that has greeted, and serves it until its session has ended.
+func (a *agent) meet(ctx context.Context, l *link, host peer) error {
+	// Also when the builds differ: the host then can say which is which.
+	if err := l.say(a.build, host.nonce); err != nil {
 		return fmt.Errorf("cannot greet host: %w", err)
 	}
-	mux, err := yamux.Server(conn, muxConfig())
+	if err := host.check(a.build); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	mux, err := yamux.Server(&conversation{l: l, end: l.interrupt}, muxConfig())
 	if err != nil {
 		return err
 	}
-	defer mux.Close()
+	defer l.resume()
+	defer mux.Close() // returns when nothing reads or writes any more
 	for {
 		s, err := mux.AcceptStream()
 		if errors.Is(err, io.EOF) || errors.Is(err, yamux.ErrSessionShutdown) {

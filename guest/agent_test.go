@@ -81,7 +81,7 @@ func TestNotSaigen(t *testing.T) {
 	for _, peer := range []string{"SSH-2.0-OpenSSH_9.2\r\n", strings.Repeat("x", 1000)} {
 		host, machine := net.Pipe()
 		go func() {
-			_, _ = readLine(machine)
+			_, _ = machine.Read(make([]byte, maxGreeting))
 			_, _ = io.WriteString(machine, peer)
 			_ = machine.Close()
 		}()

@@ -75,10 +75,12 @@ func dialUnix(socket string) (net.Conn, error) {
 	return net.Dial("unix", "/proc/self/fd/"+strconv.Itoa(int(dir.Fd()))+"/"+filepath.Base(socket))
 }
 
-// Connect greets the agent at the other end of conn, which it then owns. It is for ways in that are no unix socket.
+// Connect greets the agent at the other end of conn, which it then owns, and drops whatever was said on that way before.
+// It is for ways in that are no unix socket of the agent's. It waits for an agent that is not there yet until ctx ends.
 func Connect(ctx context.Context, conn io.ReadWriteCloser) (*Client, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	err := greet(conn, Build(), true)
+	l := newLink(conn)
+	err := l.meet(Build())
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -86,7 +88,7 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser) (*Client, error) {
 		_ = conn.Close()
 		return nil, err
 	}
-	mux, err := yamux.Client(conn, muxConfig())
+	mux, err := yamux.Client(&conversation{l: l, end: conn.Close}, muxConfig())
 	if err != nil {
 		_ = conn.Close()
 		return nil, err

@@ -19,7 +19,7 @@ import (
 // Main is the machine's side of saigen: args are what follows `saigen guest` on the command line. kinds are the
 // assertions that the agent can observe. It returns the exit code.
 //
-//	agent --socket PATH   listens for the host; run by saigen-agent.service
+//	agent --socket PATH   listens for the host, there and at the ports of a VM; run by saigen-agent.service
 //	hold --socket PATH    runs commands in the session in which it was started; run by the agent
 //	userns                waits for the end of its stdin; run by the agent for the sake of its namespace
 func Main(args []string, kinds []lab.Kind[lab.Observer]) int {
@@ -53,13 +53,21 @@ func Main(args []string, kinds []lab.Kind[lab.Observer]) int {
 	return 0
 }
 
-// serveAgent accepts connections until ctx ends. Each is independent: a shell may be open beside a run.
+// serveAgent accepts connections, and serves the ports of a VM, until ctx ends. Each is independent: a shell may be open
+// beside a run.
 func serveAgent(ctx context.Context, socket string, a *agent) error {
 	l, err := listen(socket)
 	if err != nil {
 		return err
 	}
 	a.log.Info("agent listens", "socket", socket, "build", Build())
+	ctx, cancel := context.WithCancel(ctx)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		newPorts(a).serve(ctx)
+	}()
+	defer func() { cancel(); <-served }()
 	return accept(ctx, l, func(conn net.Conn) {
 		if err := a.serve(ctx, conn); err != nil {
 			a.log.Warn("connection ended", "error", err)
@@ -74,6 +82,10 @@ func listen(socket string) (net.Listener, error) {
 	}
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cannot remove old socket: %w", err)
+	}
+	// A driver brings the folder in, unless it has another way to the agent.
+	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", socket, err)
 	}
 	dir, err := os.Open(filepath.Dir(socket))
 	if err != nil {

@@ -5,11 +5,9 @@ import (
 	"debug/elf"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -99,12 +97,6 @@ func (f failure) error() error {
 	return e
 }
 
-const (
-	greeting    = "saigen-guest"
-	wireVersion = "1"
-	maxGreeting = 256
-)
-
 // errOtherBuild means that host and agent are not the same binary. Trying again does not help.
 var errOtherBuild = errors.New("the agent in the machine is not the same build as this saigen")
 
@@ -138,52 +130,8 @@ var Build = sync.OnceValue(func() string {
 	return hex.EncodeToString(h.Sum(nil)[:12])
 })
 
-// greet exchanges one line with the peer and checks that it is the same build. speakFirst is the host's side.
-// It reads byte by byte, so that nothing of what follows is swallowed.
-func greet(rw io.ReadWriter, build string, speakFirst bool) error {
-	line := greeting + " " + wireVersion + " " + build + "\n"
-	if speakFirst {
-		if _, err := io.WriteString(rw, line); err != nil {
-			return err
-		}
-	}
-	theirs, err := readLine(rw)
-	if err != nil {
-		return err
-	}
-	// The agent answers also when the builds differ, so that the host can say which is which.
-	if !speakFirst {
-		if _, err := io.WriteString(rw, line); err != nil {
-			return err
-		}
-	}
-	words := strings.Fields(theirs)
-	if len(words) != 3 || words[0] != greeting {
-		return fmt.Errorf("the peer does not speak saigen's protocol: it began with %q", theirs)
-	}
-	if words[1] != wireVersion || words[2] != build {
-		return fmt.Errorf("%w: protocol %s build %s here, protocol %s build %s there", errOtherBuild, wireVersion, build, words[1], words[2])
-	}
-	return nil
-}
-
-func readLine(r io.Reader) (string, error) {
-	var line []byte
-	one := make([]byte, 1)
-	for len(line) < maxGreeting {
-		if _, err := io.ReadFull(r, one); err != nil {
-			return "", err
-		}
-		if one[0] == '\n' {
-			return string(line), nil
-		}
-		line = append(line, one[0])
-	}
-	return string(line), fmt.Errorf("the peer does not speak saigen's protocol: it began with %q", line)
-}
-
-// muxConfig is the same on both sides. There is no keepalive: a unix socket shows its end, and a machine that is
-// paused for a snapshot must not lose its connection.
+// muxConfig is the same on both sides. There is no keepalive: a socket shows its end, an agent that starts again says so,
+// and a machine that is paused for a snapshot must not lose its connection.
 func muxConfig() *yamux.Config {
 	c := yamux.DefaultConfig()
 	c.EnableKeepAlive = false
