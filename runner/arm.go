@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/saigen-lab/saigen/lab"
 )
 
@@ -19,13 +17,11 @@ const firstLook = time.Minute
 // lookTimeout bounds one look of an assertion that does not say how long it may take.
 const lookTimeout = 30 * time.Second
 
-// readyNow is how long a readiness probe of a stack that has had its time may take to pass.
-const readyNow = time.Second
-
 // arm is one pass from a fresh baseline.
 type arm struct {
 	r     *Runner
 	l     *lab.Lab
+	id    lab.RunID // of what it makes on the host
 	name  string
 	ev    *evidence
 	until PhaseKind // Baseline or InForce: the arm stops there and its machines are kept; empty: it runs to its end
@@ -33,6 +29,8 @@ type arm struct {
 	emit  func(Event)
 
 	machines []lab.Running // in the order of their start
+	begun    *Begun        // how they came up; nil: they did not
+	clocks   []Clock       // of the machines, once they are at the baseline
 	injected []lab.Fault   // what has to be healed
 	phases   []Phase
 	failed   string
@@ -47,14 +45,17 @@ type arm struct {
 	appearedNow map[string]bool
 }
 
-func newArm(r *Runner, l *lab.Lab, name string, ev *evidence, tell func(Event), p *pace) *arm {
-	a := &arm{r: r, l: l, name: name, ev: ev, pace: p, seen: map[string][]lab.Observation{}, news: make(chan struct{})}
+func newArm(t *attempt, name string, p *pace) *arm {
+	a := &arm{
+		r: t.r, l: t.l, id: armID(t.r.Run, t.slot, name), name: name, ev: t.ev, pace: p,
+		seen: map[string][]lab.Observation{}, news: make(chan struct{}),
+	}
 	a.emit = func(e Event) {
 		e.Arm = a.name
 		if e.Phase == "" && len(a.phases) > 0 {
 			e.Phase = a.phases[len(a.phases)-1].Name()
 		}
-		tell(e)
+		t.tell(e)
 	}
 	return a
 }
@@ -65,6 +66,9 @@ func (a *arm) run(ctx context.Context) error {
 	err := a.steps(ctx)
 	a.stopWatching()
 	a.closePhase()
+	if err == nil && a.until == "" {
+		err = a.compareClocks(ctx)
+	}
 	if err != nil {
 		switch {
 		case errors.Is(context.Cause(ctx), errOtherArm):
@@ -84,7 +88,7 @@ func (a *arm) run(ctx context.Context) error {
 }
 
 func (a *arm) steps(ctx context.Context) error {
-	if err := a.bringUp(ctx); err != nil {
+	if err := a.begin(ctx); err != nil {
 		return err
 	}
 	if err := a.baseline(ctx); err != nil || a.until == Baseline {
@@ -129,104 +133,11 @@ func (a *arm) hold(ctx context.Context) error {
 	return a.pass(ctx, held-time.Since(began))
 }
 
-// bringUp starts the machines and the stacks, and waits until they are ready.
-func (a *arm) bringUp(ctx context.Context) error {
-	for _, m := range a.l.Machines {
-		a.emit(Event{Type: Step, Subject: "machine." + m.Name, Text: "starting machine " + m.Name + " on driver " + a.r.Driver.Name()})
-		run, err := a.r.Driver.Start(ctx, runID(a.r.Run, a.name), a.l, m)
-		if err != nil {
-			return infra(err, "cannot start machine."+m.Name)
-		}
-		a.machines = append(a.machines, run)
-	}
-	if err := a.stacksUp(ctx); err != nil {
-		return err
-	}
-	if unready, err := a.ready(ctx, math.MaxInt64); err != nil {
-		return err
-	} else if unready != nil {
-		return unready
-	}
-	return nil
-}
-
-// stacksUp starts the stacks: those of one account in the order as written, those of different accounts side by side, as
-// people do who share a machine.
-func (a *arm) stacksUp(ctx context.Context) error {
-	byAccount := map[string][]lab.Stack{}
-	for _, s := range a.l.Stacks {
-		who := string(s.Machine) + " " + s.Account
-		byAccount[who] = append(byAccount[who], s)
-	}
-	all, ctx := errgroup.WithContext(ctx)
-	for _, stacks := range byAccount {
-		all.Go(func() error {
-			for _, s := range stacks {
-				a.emit(Event{Type: Step, Subject: "stack." + s.Name, Text: "podman-compose up -d as " + s.Account})
-				m, err := a.machine(s.Machine)
-				if err != nil {
-					return err
-				}
-				if err := a.r.Composer.Up(ctx, m, a.l.Dir, s); err != nil {
-					return infra(err, "cannot start stack."+s.Name)
-				}
-			}
-			return nil
-		})
-	}
-	return all.Wait()
-}
-
-// ready waits for every readiness probe in turn, each for as long as it says and for most at most. unready says which
-// one never passed.
-func (a *arm) ready(ctx context.Context, most time.Duration) (unready *lab.InfraError, err error) {
-	var probes []lab.Assertion
-	for _, s := range a.l.Stacks {
-		probes = append(probes, a.r.Composer.Ready(s)...)
-	}
-	probes = append(probes, a.l.Ready...)
-	for i, p := range probes {
-		within := min(p.Within.Value(), most)
-		a.emit(Event{Type: Step, Subject: p.Address(), Budget: within, Text: fmt.Sprintf("waiting for %s (%d of %d)", p.Address(), i+1, len(probes))})
-		m, err := a.machine(p.Machine)
-		if err != nil {
-			return nil, err
-		}
-		wait, cancel := context.WithTimeout(ctx, within)
-		var history []lab.Observation
-		var passed bool
-		last := "no observation"
-		err = m.Watch(wait, a.probe(p), func(o lab.Observation) {
-			if o.Err != "" {
-				last = "could not look: " + o.Err
-				return
-			}
-			last = o.Summary
-			history = append(history, o)
-			if p.Do.Holds(history) {
-				passed = true
-				cancel()
-			}
-		})
-		cancel()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil && !passed {
-			return nil, infra(err, "lost "+string(p.Machine)+" while waiting for "+p.Address())
-		}
-		if !passed {
-			return &lab.InfraError{
-				What: fmt.Sprintf("%s did not pass within %s (%s)", p.Address(), within, last),
-				Hint: p.Hint,
-			}, nil
-		}
-	}
-	return nil, nil
-}
-
 // baseline starts the sampling and waits for the first observation of every assertion.
 func (a *arm) baseline(ctx context.Context) error {
+	if err := a.setClocks(ctx); err != nil {
+		return err
+	}
 	a.watch, a.stop = context.WithCancel(context.WithoutCancel(ctx))
 	a.phase(Baseline, "", 0)
 	for _, s := range a.assertions() {
@@ -407,7 +318,7 @@ func (a *arm) held() time.Duration {
 func (a *arm) into(r *Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r.Arms = append(r.Arms, Arm{Name: a.name, Phases: a.phases, Failed: a.failed})
+	r.Arms = append(r.Arms, Arm{Name: a.name, Begun: a.begun, Phases: a.phases, Clocks: a.clocks, Failed: a.failed})
 	r.Observations[a.name] = a.seen
 }
 
@@ -423,6 +334,13 @@ func (a *arm) end(ctx context.Context) {
 		}
 	}
 	a.injected = nil
+	a.destroy(ctx)
+}
+
+// destroy destroys the machines, last first.
+func (a *arm) destroy(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
+	defer cancel()
 	for i := len(a.machines) - 1; i >= 0; i-- {
 		if err := a.machines[i].Destroy(ctx); err != nil {
 			a.emit(Event{Type: Warning, Subject: string(a.machines[i].Ref()), Text: fmt.Sprintf("cannot destroy %s: %v", a.machines[i].Ref(), err)})

@@ -29,15 +29,16 @@ var errOtherArm = errors.New("the other arm has failed")
 // arms runs both arms into the record. The control arm starts when the fault arm has reached its baseline, so that
 // machines do not compete for the host while they boot, and goes on beside it, for as long as the fault arm's inject
 // and fault phases take. What ends the arms early is returned, and is in the record too.
-func (r *Runner) arms(ctx context.Context, l *lab.Lab, ev *evidence, tell func(Event), record *Record) error {
-	if err := r.prepare(ctx, l, tell); err != nil {
+func (t *attempt) arms(ctx context.Context, record *Record) error {
+	r := t.r
+	if err := r.prepare(ctx, t.l, t.tell); err != nil {
 		record.Arms = append(record.Arms, Arm{Name: Fault, Failed: err.Error()})
 		return err
 	}
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	p := newPace()
-	fault, control := newArm(r, l, Fault, ev, tell, p), newArm(r, l, Control, ev, tell, p)
+	fault, control := newArm(t, Fault, p), newArm(t, Control, p)
 	var errFault, errControl error
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -65,12 +66,13 @@ func (r *Runner) arms(ctx context.Context, l *lab.Lab, ev *evidence, tell func(E
 			a.into(record)
 		}
 	}
-	if kept := r.choose(l, record, fault, control); kept != nil && ctx.Err() == nil {
-		r.kept = kept.name
+	kept := t.choose(record, fault, control)
+	if kept != nil && (ctx.Err() != nil || !r.keep(kept)) {
+		kept = nil
 	}
 	for _, a := range []*arm{fault, control} {
-		if a.name == r.kept {
-			tell(Event{Type: Step, Arm: a.name, Text: "the machines of the " + a.name + " arm are kept"})
+		if a == kept {
+			t.tell(Event{Type: Step, Arm: a.name, Text: "the machines of the " + a.name + " arm are kept"})
 			continue
 		}
 		a.end(ctx)
@@ -82,11 +84,11 @@ func (r *Runner) arms(ctx context.Context, l *lab.Lab, ev *evidence, tell func(E
 }
 
 // choose says which arm's machines show why the verdict is not the expected one; nil: none, or nobody wants them.
-func (r *Runner) choose(l *lab.Lab, record *Record, fault, control *arm) *arm {
-	if r.Keep != KeepOnFailure {
+func (t *attempt) choose(record *Record, fault, control *arm) *arm {
+	if t.r.Keep != KeepOnFailure {
 		return nil
 	}
-	o := Judge(l, record)
+	o := Judge(t.l, record)
 	switch {
 	case o.AsExpected():
 		return nil

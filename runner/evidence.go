@@ -50,7 +50,7 @@ func newEvidence(run string, l *lab.Lab, trial int) (*evidence, error) {
 		return nil, err
 	}
 	if l.Story != "" {
-		story, err := os.ReadFile(filepath.Join(l.Dir, string(l.Story)))
+		story, err := readFile(l, l.Story) // a link must not lead out of the lab
 		if err == nil {
 			err = os.WriteFile(filepath.Join(folder, StoryFile), story, 0o644)
 		}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ type Outcome struct {
 	Invariants []InvariantResult `json:"invariants,omitempty"`
 	Remedies   []RemedyResult    `json:"remedies,omitempty"`
 	Arms       []Arm             `json:"arms"`
+	Looks      []Looks           `json:"looks,omitempty"` // of each arm
 	Drift      []string          `json:"drift,omitempty"` // packages that differ from lab.lock.json
 
 	Started time.Time     `json:"started"`
@@ -63,12 +65,20 @@ type RemedyResult struct {
 	Why    string   `json:"why,omitempty"`    // for people: what was still there
 }
 
+// Looks says how many looks there were in an arm, in all its phases, and how many of them do not count.
+type Looks struct {
+	Arm    string `json:"arm"`
+	Looks  int    `json:"looks"`
+	Late   int    `json:"late,omitempty"`   // the host was too busy
+	Failed int    `json:"failed,omitempty"` // could not look
+}
+
 // Judge makes the verdict of a trial from its lab and its record. It is pure: the same evidence gives the same verdict.
 //
 // Where several rows of the design's table apply, the first of this order wins: inconclusive (the table cannot be
 // read at all), invariant_broken, control_dirty, not_reproduced, remedy_ineffective, unexpected_cure, reproduced.
 func Judge(l *lab.Lab, r *Record) Outcome {
-	o := Outcome{Lab: l.Name, Variant: l.Variant, Expect: l.Expect, Arms: r.Arms}
+	o := Outcome{Lab: l.Name, Variant: l.Variant, Expect: l.Expect, Arms: r.Arms, Looks: countLooks(l, r)}
 	fault, _ := r.arm(Fault)
 	control, _ := r.arm(Control)
 
@@ -98,6 +108,10 @@ func Judge(l *lab.Lab, r *Record) Outcome {
 	}
 
 	if why := unfinished(fault, control); why != "" {
+		o.Verdict, o.Because = lab.Inconclusive, why
+		return o
+	}
+	if why := slipped(r.Arms); why != "" {
 		o.Verdict, o.Because = lab.Inconclusive, why
 		return o
 	}
@@ -204,7 +218,7 @@ func judgeSymptom(s lab.Assertion, fault, control Arm, r *Record) SymptomResult 
 				res.Appeared = true
 				res.After = seen[i].At.Add(seen[i].Took).Sub(p.Start)
 			} else {
-				res.CouldNot = blindness(inFault, seen, missed)
+				res.CouldNot = blindness(inFault, p, seen, missed)
 			}
 		case Soak:
 			if seen, _ := during(inFault, p); len(seen) > 0 {
@@ -218,8 +232,8 @@ func judgeSymptom(s lab.Assertion, fault, control Arm, r *Record) SymptomResult 
 			res.InControl, res.Control = true, explain(s.Do, seen[:i+1])
 		} else if !res.InControl && p.Kind == Hold {
 			res.Control = explain(s.Do, seen)
-			if b := blindness(inControl, seen, missed); b != "" {
-				res.CouldNot = b
+			if b := blindness(inControl, p, seen, missed); b != "" {
+				res.CouldNot = b + ", in the control arm"
 			}
 		}
 	}
@@ -239,7 +253,7 @@ func judgeInvariant(inv lab.Assertion, r *Record) InvariantResult {
 				res.Last = explain(inv.Do, seen)
 			}
 			if missed > len(seen) {
-				res.CouldNot = blindness(all, seen, missed)
+				res.CouldNot = blindness(all, p, seen, missed)
 			}
 		}
 	}
@@ -264,7 +278,7 @@ func judgeRemedy(rem lab.Remedy, symptoms []lab.Assertion, fault Arm, r *Record)
 				res.Cured = false
 				res.Remain = append(res.Remain, s.Address())
 				res.Why = strings.TrimPrefix(res.Why+"; ", "; ") + fmt.Sprintf("%s (%s)", s.Address(), explain(s.Do, seen[:i+1]))
-			} else if b := blindness(all, seen, missed); b != "" && rem.Cures {
+			} else if b := blindness(all, p, seen, missed); b != "" && rem.Cures {
 				couldNot = fmt.Sprintf("%s could not look after remedy.%s: %s", s.Address(), rem.Name, b)
 			}
 		}
@@ -276,98 +290,69 @@ func judgeRemedy(rem lab.Remedy, symptoms []lab.Assertion, fault Arm, r *Record)
 }
 
 // blindness says why a phase cannot be judged for an assertion that was not seen to hold: it was never looked at, or
-// most looks failed. Empty: it can be judged.
-func blindness(all, seen []lab.Observation, missed int) string {
+// most looks do not count. Empty: it can be judged.
+func blindness(all []lab.Observation, p Phase, seen []lab.Observation, missed int) string {
 	switch {
 	case len(seen) == 0 && missed == 0:
 		return "there was no observation"
-	case missed > len(seen):
-		for i := len(all) - 1; i >= 0; i-- {
-			if why := failure(all[i]); why != "" {
-				return fmt.Sprintf("%d of %d looks failed: %s", missed, missed+len(seen), why)
+	case missed <= len(seen):
+		return ""
+	}
+	var late, failed int
+	var worst time.Duration
+	last := ""
+	for _, o := range all {
+		switch {
+		case !p.holds(o):
+		case o.Err != "":
+			failed++
+			last = o.Err
+		case o.Late > mostLate:
+			late++
+			worst = max(worst, o.Late)
+		}
+	}
+	of := missed + len(seen)
+	var why []string
+	if failed > 0 {
+		why = append(why, fmt.Sprintf("%d of %d looks failed: %s", failed, of, last))
+	}
+	if late > 0 {
+		why = append(why, fmt.Sprintf("%d of %d looks do not count: the host was too busy, and kept the machine waiting for up to %s", late, of, worst.Round(time.Millisecond)))
+	}
+	return strings.Join(why, "; ")
+}
+
+// slipped says which machine's clock did not go with the host's. Whether something was slow or late cannot be said then.
+func slipped(arms []Arm) string {
+	for _, a := range arms {
+		for _, c := range a.Clocks {
+			if c.Slip.Abs() > mostLate {
+				return fmt.Sprintf("the clock of %s slipped by %.1f s against the host's while the %s arm ran: the host was suspended or overloaded",
+					c.Machine, c.Slip.Abs().Seconds(), a.Name)
 			}
 		}
 	}
 	return ""
 }
 
-// Summary is what a run says of all its trials.
-type Summary struct {
-	Lab      string          `json:"lab"`
-	Run      lab.RunID       `json:"run"`
-	Driver   string          `json:"driver,omitempty"` // what ran the machines
-	Variants []VariantResult `json:"variants"`
-	Outcomes []*Outcome      `json:"-"`
-	Leaks    []string        `json:"leaks,omitempty"`
-	Took     time.Duration   `json:"took"`
-	Exit     int             `json:"exit"`
-}
-
-// VariantResult is what a run says of one variant: how often it got the expected verdict.
-type VariantResult struct {
-	Variant      lab.Variant `json:"variant"`
-	Expect       lab.Verdict `json:"expect"`
-	AsExpected   Rate        `json:"as_expected"`  // of the conclusive trials
-	Inconclusive int         `json:"inconclusive"` // counted apart
-	Because      string      `json:"because,omitempty"`
-	// ToSymptom is the time from the start of the fault phase to each symptom, over the trials in which it appeared.
-	ToSymptom map[string][]time.Duration `json:"to_symptom,omitempty"`
-}
-
-// The exit codes of saigen.
-const (
-	ExitExpected     = 0   // every variant got its expected verdict
-	ExitUnexpected   = 1   // some did not
-	ExitUsage        = 2   // the lab or the command line is wrong
-	ExitInconclusive = 3   // some trial was inconclusive, and none got a wrong verdict
-	ExitInterrupted  = 130 // ^C
-)
-
-// Summarise counts the trials of a run. The exit code is that of the worst trial: a wrong verdict outranks an
-// inconclusive one.
-func Summarise(name string, run lab.RunID, outcomes []*Outcome) *Summary {
-	s := &Summary{Lab: name, Run: run, Outcomes: outcomes}
-	place := map[string]int{}
-	expected := map[string]int{}
-	conclusive := map[string]int{}
-	wrong, unsure := false, false
-	for _, o := range outcomes {
-		key := o.Variant.String()
-		if _, ok := place[key]; !ok {
-			place[key] = len(s.Variants)
-			s.Variants = append(s.Variants, VariantResult{Variant: o.Variant, Expect: o.Expect})
-		}
-		v := &s.Variants[place[key]]
-		switch {
-		case o.Verdict == lab.Inconclusive:
-			unsure = true
-			v.Inconclusive++
-			v.Because = o.Because
-			continue
-		case o.AsExpected():
-			expected[key]++
-		default:
-			wrong = true
-			v.Because = o.Because
-		}
-		conclusive[key]++
-		for _, sym := range o.Symptoms {
-			if sym.Appeared {
-				if v.ToSymptom == nil {
-					v.ToSymptom = map[string][]time.Duration{}
+// countLooks counts what does not depend on any limit of the lab.
+func countLooks(l *lab.Lab, r *Record) []Looks {
+	var out []Looks
+	for _, a := range r.Arms {
+		n := Looks{Arm: a.Name}
+		for _, s := range slices.Concat(l.Symptoms, l.Invariants) {
+			for _, o := range r.Observations[a.Name][s.Address()] {
+				n.Looks++
+				switch {
+				case o.Err != "":
+					n.Failed++
+				case o.Late > mostLate:
+					n.Late++
 				}
-				v.ToSymptom[sym.Address] = append(v.ToSymptom[sym.Address], sym.After)
 			}
 		}
+		out = append(out, n)
 	}
-	for key, i := range place {
-		s.Variants[i].AsExpected = NewRate(expected[key], conclusive[key])
-	}
-	switch {
-	case wrong:
-		s.Exit = ExitUnexpected
-	case unsure:
-		s.Exit = ExitInconclusive
-	}
-	return s
+	return out
 }

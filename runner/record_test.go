@@ -26,11 +26,11 @@ func TestDuring(t *testing.T) {
 	if len(seen) != 3 || missed != 2 {
 		t.Errorf("%d seen, %d missed", len(seen), missed)
 	}
-	if why := blindness(nil, nil, 0); why == "" {
+	if why := blindness(nil, p, nil, 0); why == "" {
 		t.Error("no look at all, and yet the phase can be judged")
 	}
 	busy := []lab.Observation{at(1, lab.Observation{Late: time.Minute})}
-	if why := blindness(busy, nil, 1); why != "1 of 1 looks failed: the host was too busy: it kept the machine waiting for 1m0s" {
+	if why := blindness(busy, p, nil, 1); why != "1 of 1 looks do not count: the host was too busy, and kept the machine waiting for up to 1m0s" {
 		t.Errorf("got %q", why)
 	}
 }

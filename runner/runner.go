@@ -21,19 +21,30 @@ type Composer interface {
 	Ready(s lab.Stack) []lab.Assertion
 }
 
-// Runner executes labs. All fields but Keep and Drift are needed.
+// Runner executes labs. Driver, Composer, Sink, Run and Folder are needed.
 type Runner struct {
 	Driver   lab.Driver
 	Composer Composer
 	Sink     Sink
 	Run      lab.RunID
 	Folder   string // the run's evidence folder
-	Keep     Keep
+	Keep     Keep   // empty: never
+	// Parallel is how many trials may run side by side; less than 2: one after the other.
+	Parallel int
+	// Capacity, where set, says what the host has for machines: memory in bytes, and cores; 0: not known. What it has not
+	// lowers Parallel.
+	Capacity func() (memory int64, cores int)
+	// Fresh has the run use no snapshot that was stored before. Where the driver has snapshots it makes its own, which its later
+	// arms start from, and which no other run finds.
+	Fresh bool
 	// Drift, where set, says which packages of a prepared lab differ from those it was last found good with.
 	Drift func(*lab.Lab) []string
 
-	telling sync.Mutex
-	kept    string // the arm whose machines were left running; empty: none
+	telling   sync.Mutex
+	preparing sync.Mutex
+	baselines baselines
+	keeping   sync.Mutex
+	kept      *arm // whose machines were left running; nil: none
 }
 
 // Keep says when machines are left running for a person to look at.
@@ -46,86 +57,50 @@ const (
 )
 
 // Kept says whether machines were left running, and under which run id the driver was asked for them.
-func (r *Runner) Kept() (lab.RunID, bool) { return runID(r.Run, r.kept), r.kept != "" }
+func (r *Runner) Kept() (lab.RunID, bool) {
+	if a := r.keptArm(); a != nil {
+		return a.id, true
+	}
+	return r.Run, false
+}
 
-// runID keeps what the control arm makes on the host apart from what the fault arm makes.
-func runID(run lab.RunID, arm string) lab.RunID {
+// KeptVariant is the variant whose machines were left running; nil: none were, or the lab has no axis.
+func (r *Runner) KeptVariant() lab.Variant {
+	if a := r.keptArm(); a != nil {
+		return a.l.Variant
+	}
+	return nil
+}
+
+func (r *Runner) keptArm() *arm {
+	r.keeping.Lock()
+	defer r.keeping.Unlock()
+	return r.kept
+}
+
+// keep leaves the machines of an arm running, unless there are some of another one already.
+func (r *Runner) keep(a *arm) bool {
+	r.keeping.Lock()
+	defer r.keeping.Unlock()
+	if r.kept == nil {
+		r.kept = a
+	}
+	return r.kept == a
+}
+
+// armID keeps apart what trials that run side by side, and the two arms of a trial, make on the host. Slots count from 1.
+func armID(run lab.RunID, slot int, arm string) lab.RunID {
+	if slot > 1 {
+		run += lab.RunID(fmt.Sprintf("-%d", slot))
+	}
 	if arm == Control {
-		return run + "-control"
+		run += "-control"
 	}
 	return run
 }
 
 // cleanUp bounds the undoing of one arm; it runs detached from the cancelled context.
 const cleanUpTimeout = 2 * time.Minute
-
-// All executes every given variant of a lab repeat times, in order, and stops early only when ctx ends or machines
-// are kept. The outcomes of the trials that were completed are returned with ctx's error, or with what kept the evidence
-// from being written: a trial without it does not count.
-func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary, error) {
-	began := time.Now()
-	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: len(labs) * repeat})
-	var outcomes []*Outcome
-	var lost error
-	name := labs[0].Name
-run:
-	for _, l := range labs {
-		for n := 1; n <= repeat; n++ {
-			if ctx.Err() != nil || r.kept != "" {
-				break run
-			}
-			o, err := r.trial(ctx, l, n)
-			if err != nil {
-				lost = err
-				break run
-			}
-			outcomes = append(outcomes, o)
-		}
-	}
-	s := Summarise(name, r.Run, outcomes)
-	s.Took = time.Since(began)
-	if ctx.Err() != nil {
-		s.Exit = ExitInterrupted
-	}
-	if ctx.Err() == nil && lost != nil {
-		return s, infra(lost, "cannot keep the evidence of "+name)
-	}
-	return s, ctx.Err()
-}
-
-// trial executes both arms of one variant and judges them. An error means that ctx ended, or that the evidence could
-// not be kept.
-func (r *Runner) trial(ctx context.Context, l *lab.Lab, n int) (*Outcome, error) {
-	began := time.Now()
-	tell := func(e Event) {
-		e.Variant, e.Trial = l.Variant.String(), n
-		r.tell(e)
-	}
-	tell(Event{Type: TrialStarted, Text: l.Title})
-	ev, err := newEvidence(r.Folder, l, n)
-	if err != nil {
-		return nil, err
-	}
-	defer ev.close()
-
-	record := &Record{Observations: map[string]map[string][]lab.Observation{}}
-	err = r.arms(ctx, l, ev, tell, record)
-
-	o := Judge(l, record)
-	o.Trial, o.Started, o.Took, o.Folder = n, began, time.Since(began), ev.folder
-	o.Drift = r.drift(l)
-	if e := (*lab.InfraError)(nil); errors.As(err, &e) {
-		o.Hint, o.Tail = e.Hint, e.Tail
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if err := ev.verdict(&o); err != nil {
-		return nil, err
-	}
-	tell(Event{Type: TrialEnded, Outcome: &o})
-	return &o, nil
-}
 
 func (r *Runner) drift(l *lab.Lab) []string {
 	if r.Drift == nil {
@@ -138,6 +113,11 @@ func (r *Runner) drift(l *lab.Lab) []string {
 const worthTelling = time.Second
 
 func (r *Runner) prepare(ctx context.Context, l *lab.Lab, tell func(Event)) error {
+	r.preparing.Lock() // what one trial builds the next one finds
+	defer r.preparing.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	began := time.Now()
 	err := r.Driver.Prepare(ctx, l, func(format string, args ...any) {
 		tell(Event{Type: Step, Text: fmt.Sprintf(format, args...)})
@@ -163,27 +143,22 @@ func (r *Runner) prepare(ctx context.Context, l *lab.Lab, tell func(Event)) erro
 // Up brings the fault arm of one variant to a state and leaves it there: before the faults, or when they are in force
 // and the symptoms have appeared. The machines run on; on error nothing is left behind.
 func (r *Runner) Up(ctx context.Context, l *lab.Lab, until PhaseKind) error {
-	tell := func(e Event) {
-		e.Variant, e.Trial = l.Variant.String(), 1
-		r.tell(e)
-	}
-	tell(Event{Type: TrialStarted, Text: l.Title})
-	ev, err := newEvidence(r.Folder, l, 1)
+	t, err := r.newAttempt(l, 1, 1)
 	if err != nil {
 		return err
 	}
-	defer ev.close()
-	if err := r.prepare(ctx, l, tell); err != nil {
+	defer t.ev.close()
+	if err := r.prepare(ctx, l, t.tell); err != nil {
 		return err
 	}
-	a := newArm(r, l, Fault, ev, tell, newPace())
+	a := newArm(t, Fault, newPace())
 	a.until = until
 	if err := a.run(ctx); err != nil {
 		a.end(ctx)
 		return err
 	}
 	a.stopWatching()
-	r.kept = Fault
+	r.keep(a)
 	return nil
 }
 

@@ -1,0 +1,197 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// attempt is one trial under way.
+type attempt struct {
+	r    *Runner
+	l    *lab.Lab
+	n    int // 1 is the first repetition
+	slot int // of those that run side by side; 1 is the first
+	ev   *evidence
+	tell func(Event)
+}
+
+// newAttempt tells that a trial starts and makes its folder.
+func (r *Runner) newAttempt(l *lab.Lab, n, slot int) (*attempt, error) {
+	t := &attempt{r: r, l: l, n: n, slot: slot}
+	t.tell = func(e Event) {
+		e.Variant, e.Trial = l.Variant.String(), n
+		r.tell(e)
+	}
+	t.tell(Event{Type: TrialStarted, Text: l.Title})
+	var err error
+	t.ev, err = newEvidence(r.Folder, l, n)
+	return t, err
+}
+
+// trial executes both arms of one variant and judges them. An error means that ctx ended, or that the evidence could
+// not be kept.
+func (r *Runner) trial(ctx context.Context, l *lab.Lab, n, slot int) (*Outcome, error) {
+	began := time.Now()
+	t, err := r.newAttempt(l, n, slot)
+	if err != nil {
+		return nil, err
+	}
+	defer t.ev.close()
+
+	record := &Record{Observations: map[string]map[string][]lab.Observation{}}
+	err = t.arms(ctx, record)
+
+	o := Judge(l, record)
+	o.Trial, o.Started, o.Took, o.Folder = n, began, time.Since(began), t.ev.folder
+	o.Drift = r.drift(l)
+	if e := (*lab.InfraError)(nil); errors.As(err, &e) {
+		o.Hint, o.Tail = e.Hint, e.Tail
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err := t.ev.verdict(&o); err != nil {
+		return nil, err
+	}
+	t.tell(Event{Type: TrialEnded, Outcome: &o})
+	return &o, nil
+}
+
+// All executes every given variant of a lab repeat times, up to Parallel trials at once, and stops early only when ctx
+// ends or machines are kept. The outcomes of the trials that were completed are returned in the order in which they are
+// declared, with ctx's error, or with what kept the evidence from being written: a trial without it does not count.
+func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary, error) {
+	began := time.Now()
+	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: len(labs) * repeat})
+	outcomes, lost := r.trials(ctx, labs, repeat)
+	s := Summarise(labs[0].Name, r.Run, outcomes)
+	s.Took = time.Since(began)
+	if ctx.Err() != nil {
+		s.Exit = ExitInterrupted
+	}
+	if ctx.Err() == nil && lost != nil {
+		return s, infra(lost, "cannot keep the evidence of "+labs[0].Name)
+	}
+	return s, ctx.Err()
+}
+
+// trials runs them in as many slots as there is room for. The error is the one that stopped all.
+func (r *Runner) trials(ctx context.Context, labs []*lab.Lab, repeat int) ([]*Outcome, error) {
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	p := newPlan(labs, repeat)
+	var all sync.WaitGroup
+	for slot := range min(r.slots(labs), len(p.trials)) {
+		all.Go(func() {
+			for running.Err() == nil && r.keptArm() == nil {
+				t := p.next()
+				if t == nil {
+					return
+				}
+				o, err := r.trial(running, t.l, t.n, slot+1)
+				if err != nil {
+					stop(err) // the first one is what counts: the others are cancelled by it
+					return
+				}
+				p.ended(t, o)
+			}
+		})
+	}
+	all.Wait()
+	return p.outcomes(), context.Cause(running)
+}
+
+// plan is which trials are to run. Its methods may be called at any time.
+type plan struct {
+	mu     sync.Mutex
+	trials []*planned // in the order in which they are declared
+	given  int        // how many of them have been handed out
+}
+
+type planned struct {
+	l       *lab.Lab
+	n       int
+	outcome *Outcome // nil: not ended
+}
+
+func newPlan(labs []*lab.Lab, repeat int) *plan {
+	p := &plan{}
+	for _, l := range labs {
+		for n := 1; n <= repeat; n++ {
+			p.trials = append(p.trials, &planned{l: l, n: n})
+		}
+	}
+	return p
+}
+
+// next hands out a trial; nil: there is none left.
+func (p *plan) next() *planned {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.given == len(p.trials) {
+		return nil
+	}
+	p.given++
+	return p.trials[p.given-1]
+}
+
+func (p *plan) ended(t *planned, o *Outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.outcome = o
+}
+
+func (p *plan) outcomes() []*Outcome {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []*Outcome
+	for _, t := range p.trials {
+		if t.outcome != nil {
+			out = append(out, t.outcome)
+		}
+	}
+	return out
+}
+
+// usualMemory is what a machine is taken to need that declares no memory.
+const usualMemory = 1 << 30
+
+// slots is how many trials may run side by side: no more than there is memory for in both arms' machines, and a core for
+// every CPU of a trial's machines. The two arms share the cores: most of the time both of them wait.
+func (r *Runner) slots(labs []*lab.Lab) int {
+	n := max(1, r.Parallel)
+	if n == 1 || r.Capacity == nil {
+		return n
+	}
+	var needMemory int64
+	var needCores int
+	for _, l := range labs {
+		var memory int64
+		var cores int
+		for _, m := range l.Machines {
+			size := m.Memory.Bytes()
+			if size == 0 {
+				size = usualMemory
+			}
+			memory, cores = memory+2*size, cores+max(1, m.CPUs)
+		}
+		needMemory, needCores = max(needMemory, memory), max(needCores, cores)
+	}
+	memory, cores := r.Capacity()
+	why := ""
+	if fit := int(memory / max(1, needMemory)); memory > 0 && fit < n {
+		n, why = max(1, fit), fmt.Sprintf("each needs %d MiB of memory for the machines of its two arms, and the host has %d MiB", needMemory>>20, memory>>20)
+	}
+	if fit := cores / max(1, needCores); cores > 0 && fit < n {
+		n, why = max(1, fit), fmt.Sprintf("each needs %d of the host's %d cores", needCores, cores)
+	}
+	if why != "" {
+		r.tell(Event{Type: Warning, Text: fmt.Sprintf("%d trials side by side instead of %d: %s", n, r.Parallel, why)})
+	}
+	return n
+}
