@@ -25,6 +25,9 @@ type command struct {
 	// private gives root's programs mount and PID namespaces of their own: what they mount is gone with them, and
 	// nothing that they start outlives them. A normal user's programs make their own.
 	private bool
+	// mapped gives a normal user's program the same, and a user namespace in which he is root and his subordinate ids
+	// are the ids from 1 on. For root it is private.
+	mapped bool
 	// memory is a folder that is a file system in memory for a private program; empty: none.
 	memory string
 	log    io.Writer         // what it prints
@@ -51,12 +54,17 @@ func (c command) run(ctx context.Context) (last []string, err error) {
 
 func (c command) locked(ctx context.Context) ([]string, error) {
 	argv := c.argv
-	isolate := c.private && os.Geteuid() == 0
+	root := os.Geteuid() == 0
+	isolate := c.mapped || c.private && root
 	if isolate {
 		if c.memory != "" {
 			argv = append([]string{"sh", "-c", `mount -t tmpfs -o mode=755 none "$1" && shift && exec "$@"`, "sh", c.memory}, argv...)
 		}
-		argv = append([]string{"unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"}, argv...)
+		argv = append([]string{"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"}, argv...)
+		if !root {
+			argv = append([]string{"--user", "--map-root-user", "--map-auto"}, argv...)
+		}
+		argv = append([]string{"unshare"}, argv...)
 	}
 	path, err := lookPath(argv[0])
 	if err != nil {

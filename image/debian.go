@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -127,13 +126,24 @@ func (d *debian) build(ctx context.Context, tmp string, log io.Writer, say Say) 
 	if err := os.WriteFile(ours, files, 0o644); err != nil {
 		return nil, err
 	}
-	cmd := command{argv: d.arguments(ours, out), dir: tmp, env: plainEnv(), private: true, log: log, line: newProgress(say).line}
+	if err := mmdebstrap(ctx, d.arguments(ours, out), tmp, log, newProgress(say).line); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(ours); err != nil {
+		return nil, err
+	}
+	return debianPackages(out)
+}
+
+// mmdebstrap runs the command line in the folder tmp.
+func mmdebstrap(ctx context.Context, argv []string, tmp string, log io.Writer, line func(string)) error {
+	cmd := command{argv: argv, dir: tmp, env: plainEnv(), private: true, log: log, line: line}
 	scratch := filepath.Join(tmp, "root")
 	if os.Geteuid() == 0 {
 		// Where a killed build left it, the next one finds it. A normal user's mmdebstrap needs a folder that his
 		// subordinate ids can reach, which is /tmp.
 		if err := os.Mkdir(scratch, 0o755); err != nil {
-			return nil, err
+			return err
 		}
 		cmd.env = append(cmd.env, "TMPDIR="+scratch)
 		if plentyOfMemory() {
@@ -141,12 +151,9 @@ func (d *debian) build(ctx context.Context, tmp string, log io.Writer, say Say) 
 		}
 	}
 	if _, err := cmd.run(ctx); err != nil {
-		return nil, fmt.Errorf("mmdebstrap: %w", err)
+		return fmt.Errorf("mmdebstrap: %w", err)
 	}
-	if err := errors.Join(os.Remove(ours), os.RemoveAll(scratch)); err != nil {
-		return nil, err
-	}
-	return debianPackages(out)
+	return os.RemoveAll(scratch)
 }
 
 // plentyOfMemory says whether an unpacked system fits into memory beside all else. Packing from there takes a third
@@ -179,22 +186,23 @@ func debianPackages(rootfs string) ([]Package, error) {
 			return nil, fmt.Errorf("cannot find the list of packages in %s: %v", rootfs, err)
 		}
 		if strings.TrimPrefix(h.Name, "./") == "var/lib/dpkg/status" {
-			return parseStatus(r)
+			return parsePackages(r, true)
 		}
 	}
 }
 
-func parseStatus(r io.Reader) ([]Package, error) {
+// parsePackages reads dpkg's list of packages, of which only those count that are installed, or what apt-cache says.
+func parsePackages(r io.Reader, status bool) ([]Package, error) {
 	var all []Package
 	var p Package
-	installed := false
+	installed := !status
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	end := func() {
 		if p.Name != "" && installed {
 			all = append(all, p)
 		}
-		p, installed = Package{}, false
+		p, installed = Package{}, !status
 	}
 	for lines.Scan() {
 		line := lines.Bytes()

@@ -46,5 +46,5 @@ func (o *oci) build(ctx context.Context, tmp string, log io.Writer, say Say) ([]
 	if _, err := s.podman(ctx, "save", "--quiet", "--format", "oci-archive", "--output", filepath.Join(tmp, tarName), name); err != nil {
 		return nil, err
 	}
-	return nil, s.remove()
+	return nil, s.remove(ctx)
 }

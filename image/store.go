@@ -30,11 +30,8 @@ const podmanScript = `mount -t tmpfs -o mode=1777 none /dev/shm && exec "$@"`
 // storageConf keeps the host's own storage settings (additional stores, mount programs) out of it.
 const storageConf = "[storage]\ndriver = \"overlay\"\ngraphroot = %q\nrunroot = %q\n"
 
-// openStore starts an empty store. Only root can give its files their owners.
+// openStore starts an empty store. A normal user's holds files of his subordinate ids.
 func openStore(root, etc string, log io.Writer) (*store, error) {
-	if os.Geteuid() != 0 {
-		return nil, errors.New("an image store needs root; as a normal user, use the qemu driver")
-	}
 	s := &store{root: root, etc: etc, log: log}
 	for _, dir := range []string{root, etc} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -69,10 +66,13 @@ func (s *store) podman(ctx context.Context, verb string, args ...string) ([]stri
 		"CONTAINERS_CONF="+filepath.Join(s.etc, "containers.conf"),
 		"TMPDIR="+s.etc,
 	)
+	if os.Geteuid() != 0 {
+		env = append(env, "_CONTAINERS_USERNS_CONFIGURED=done") // podman must not look for subordinate ids itself
+	}
 	if v, ok := os.LookupEnv("CONTAINERS_REGISTRIES_CONF"); ok {
 		env = append(env, "CONTAINERS_REGISTRIES_CONF="+v)
 	}
-	last, err := command{argv: append(argv, args...), dir: "/", env: env, private: true, log: s.log}.run(ctx)
+	last, err := command{argv: append(argv, args...), dir: "/", env: env, mapped: true, log: s.log}.run(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("podman %s: %w", verb, err)
 	}
@@ -116,9 +116,9 @@ func (b Built) changes() []string {
 
 // seal leaves only what a reader of the store needs, and makes sure that it is there: who opens a store read-only
 // cannot make its lock files.
-func (s *store) seal() error {
+func (s *store) seal(ctx context.Context) error {
 	for _, name := range []string{"libpod", "mounts", "networks", "secrets", "tmp", "volumes", "defaultNetworkBackend"} {
-		if err := os.RemoveAll(filepath.Join(s.root, name)); err != nil {
+		if err := removeAll(ctx, filepath.Join(s.root, name)); err != nil {
 			return err
 		}
 	}
@@ -138,8 +138,8 @@ func (s *store) seal() error {
 	return os.RemoveAll(s.etc)
 }
 
-func (s *store) remove() error {
-	return errors.Join(os.RemoveAll(s.root), os.RemoveAll(s.etc))
+func (s *store) remove(ctx context.Context) error {
+	return errors.Join(removeAll(ctx, s.root), os.RemoveAll(s.etc))
 }
 
 // storeRecipe changes when the stores of an older saigen must not be used any more.
@@ -156,12 +156,16 @@ func (c *Cache) MachineStore(ctx context.Context, b Built, say Say) (root, ref s
 // ServiceStore returns one containers-storage root that holds each image as localhost/<its name>:latest. Its files
 // belong to root; an account sees it through an idmapped mount.
 func (c *Cache) ServiceStore(ctx context.Context, bs []Built, say Say) (root string, err error) {
+	return c.store(ctx, serviceMembers(bs), "service", say)
+}
+
+func serviceMembers(bs []Built) []member {
 	members := make([]member, 0, len(bs))
 	for _, b := range bs {
 		members = append(members, member{b, "localhost/" + b.Image.Name + ":latest"})
 	}
 	slices.SortFunc(members, func(a, b member) int { return strings.Compare(a.ref, b.ref) })
-	return c.store(ctx, members, "service", say)
+	return members
 }
 
 type member struct {
@@ -178,22 +182,30 @@ func (c *Cache) store(ctx context.Context, members []member, kind string, say Sa
 	hash := hex.EncodeToString(sum.Sum(nil))
 	what := fmt.Sprintf("%s store (%s)", kind, hash[:12])
 	dir, _, err := c.entry(ctx, "stores", hash, what, say, func(tmp string, log io.Writer) error {
-		s, err := openStore(filepath.Join(tmp, "root"), filepath.Join(tmp, "podman"), log)
-		if err != nil {
-			return err
+		if os.Geteuid() != 0 {
+			return errors.New("an image store needs root; as a normal user, use the qemu driver")
 		}
-		for _, m := range members {
-			began := time.Now()
-			say("%s: importing image.%s", what, m.built.Image.Name)
-			if err := s.add(ctx, m.built, m.ref); err != nil {
-				return fmt.Errorf("cannot import image.%s: %w", m.built.Image.Name, err)
-			}
-			say("%s: imported image.%s in %.1f s", what, m.built.Image.Name, time.Since(began).Seconds())
-		}
-		return s.seal()
+		return fillStore(ctx, filepath.Join(tmp, "root"), filepath.Join(tmp, "podman"), what, members, log, say)
 	})
 	if err != nil {
 		return "", infra("cannot make the "+what, err, c.failedLog("stores", hash))
 	}
 	return filepath.Join(dir, "root"), nil
+}
+
+// fillStore makes a store of the images in the folder root.
+func fillStore(ctx context.Context, root, etc, what string, members []member, log io.Writer, say Say) error {
+	s, err := openStore(root, etc, log)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		began := time.Now()
+		say("%s: importing image.%s", what, m.built.Image.Name)
+		if err := s.add(ctx, m.built, m.ref); err != nil {
+			return fmt.Errorf("cannot import image.%s: %w", m.built.Image.Name, err)
+		}
+		say("%s: imported image.%s in %.1f s", what, m.built.Image.Name, time.Since(began).Seconds())
+	}
+	return s.seal(ctx)
 }
