@@ -43,6 +43,7 @@ type runInfo struct {
 	ID       lab.RunID   `json:"id"`
 	Lab      string      `json:"lab"`  // its name
 	Path     string      `json:"path"` // as it was given
+	Dir      string      `json:"dir"`  // the lab's own folder, absolute
 	Driver   string      `json:"driver"`
 	Started  time.Time   `json:"started"`
 	Variants []string    `json:"variants"`
@@ -79,7 +80,7 @@ func (w *world) begin(ctx context.Context, file *labfile.File, driver string, la
 	if err != nil {
 		return nil, err
 	}
-	s.info = runInfo{ID: s.id, Lab: file.Name, Path: filepath.Dir(file.Path), Driver: driver, Started: time.Now()}
+	s.info = runInfo{ID: s.id, Lab: file.Name, Path: filepath.Dir(file.Path), Dir: file.Dir, Driver: driver, Started: time.Now()}
 	for _, l := range labs {
 		s.info.Variants = append(s.info.Variants, l.Variant.String())
 	}
