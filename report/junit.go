@@ -21,7 +21,7 @@ func JUnit(w io.Writer, runs ...*runner.Summary) error {
 	all.Name = "saigen"
 	var took time.Duration
 	for i, s := range runs {
-		one := suiteOf(s)
+		one := suiteOf(s, severalDrivers(runs, s.Lab))
 		one.ID = i
 		took += s.Took
 		all.Tests, all.Failures, all.Errors = all.Tests+one.Tests, all.Failures+one.Failures, all.Errors+one.Errors
@@ -42,18 +42,35 @@ func JUnit(w io.Writer, runs ...*runner.Summary) error {
 	return nil
 }
 
-func suiteOf(s *runner.Summary) suite {
+// severalDrivers says whether a lab was run on more than one: readers tell test cases apart by their class and name alone.
+func severalDrivers(runs []*runner.Summary, lab string) bool {
+	drivers := map[string]bool{}
+	for _, s := range runs {
+		if s.Lab == lab {
+			drivers[s.Driver] = true
+		}
+	}
+	return len(drivers) > 1
+}
+
+func suiteOf(s *runner.Summary, several bool) suite {
 	var one suite
 	one.Name, one.Time = clean(s.Lab), seconds(s.Took)
+	if several {
+		one.Name += " on " + clean(s.Driver)
+	}
 	one.AddProperty("run", xmlText(string(s.Run)))
 	one.AddProperty("lab", xmlText(s.Lab))
+	if s.Driver != "" {
+		one.AddProperty("driver", xmlText(s.Driver))
+	}
 	for _, v := range s.Variants {
 		of := ofVariant(s.Outcomes, v.Variant)
 		for _, o := range of {
 			if one.Timestamp == "" {
 				one.SetTimestamp(o.Started)
 			}
-			one.add(testcaseOf(o, len(of) > 1))
+			one.add(testcaseOf(o, one.Name, len(of) > 1))
 		}
 	}
 	if len(s.Leaks) > 0 {
@@ -88,10 +105,10 @@ func (s *suite) add(c testcase) {
 	s.Cases = append(s.Cases, c)
 }
 
-func testcaseOf(o *runner.Outcome, repeated bool) testcase {
+func testcaseOf(o *runner.Outcome, class string, repeated bool) testcase {
 	c := testcase{Testcase: junit.Testcase{
 		Name:      variantName(o.Variant),
-		Classname: clean(o.Lab),
+		Classname: class,
 		Time:      seconds(o.Took),
 		SystemOut: &junit.Output{Data: xmlText(keyFacts(o))},
 	}}
