@@ -21,7 +21,7 @@ import (
 func shipped(out *bytes.Buffer, args ...string) *world {
 	return &world{
 		args: args, env: func(string) string { return "" }, stdin: os.Stdin, stdout: out, stderr: out,
-		drivers: map[string]newDriver{"container": newContainerDriver},
+		drivers: shippedDrivers(),
 		kinds:   labfile.Kinds{Faults: faults.Kinds(), Assertions: assertions.Kinds()},
 	}
 }
@@ -115,7 +115,7 @@ const outside = `
 | code | what it says |
 |---|---|
 | 0 | every variant got its expected verdict |
-| 1 | some did not; for ` + "`fmt --check`" + `: some file is not formatted; for ` + "`doctor`" + `: this host lacks something |
+| 1 | some did not; for ` + "`fmt --check`" + `: some file is not formatted; for ` + "`doctor`" + `: this host lacks something for every driver; with ` + "`--drivers`" + `: two drivers gave different verdicts |
 | 2 | the lab or the command line is wrong; nothing was started |
 | 3 | something could not be looked at: inconclusive |
 | 130 | interrupted |

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -137,6 +136,10 @@ func (w *world) pick(ctx context.Context, path string, filters []string) (*labfi
 }
 
 // upCommandLine is the command that brings up one variant: what a person types next.
-func upCommandLine(path string) string {
-	return fmt.Sprintf("saigen up %s", strings.TrimSuffix(strings.TrimSuffix(path, labfile.FileName), "/"))
+func upCommandLine(path string, on chosenDriver) string {
+	line := "saigen up " + strings.TrimSuffix(strings.TrimSuffix(path, labfile.FileName), "/")
+	if on.why == "" { // it was asked for
+		line += " --driver " + on.name
+	}
+	return line
 }

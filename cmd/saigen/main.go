@@ -31,19 +31,19 @@ type world struct {
 	stdin   *os.File
 	stdout  io.Writer
 	stderr  io.Writer
-	drivers map[string]newDriver // by the name that --driver takes
+	drivers []driverEntry // the cheapest first
 	kinds   labfile.Kinds
 	log     *slog.Logger
+	host    host
 }
 
 func main() {
-	drivers := map[string]newDriver{"container": newContainerDriver}
-	os.Exit(enter(os.Args[1:], drivers, labfile.Kinds{Faults: faults.Kinds(), Assertions: assertions.Kinds()}))
+	os.Exit(enter(os.Args[1:], shippedDrivers(), labfile.Kinds{Faults: faults.Kinds(), Assertions: assertions.Kinds()}))
 }
 
 // enter runs the command, or one of the two helpers that are the same binary: the agent in a machine, and the first
 // process of the private podman service.
-func enter(args []string, drivers map[string]newDriver, kinds labfile.Kinds) int {
+func enter(args []string, drivers []driverEntry, kinds labfile.Kinds) int {
 	if len(args) > 0 {
 		switch args[0] {
 		case "guest":

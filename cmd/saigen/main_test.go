@@ -1,22 +1,16 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/saigen-lab/saigen/assertions"
 	"github.com/saigen-lab/saigen/faults"
-	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/labfile"
 	"github.com/saigen-lab/saigen/labtest"
 )
@@ -26,8 +20,7 @@ var update = flag.Bool("update", false, "write the golden files and docs/ instea
 // TestMain makes this test binary the command saigen, with the driver and the kinds of labtest besides the real ones.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"saigen": func() {
-		drivers := map[string]newDriver{"container": newContainerDriver, "fake": newFakeDriver, "leaky": newLeakyDriver, "stuck": newStuckDriver}
-		os.Exit(enter(os.Args[1:], drivers, testKinds()))
+		os.Exit(enter(os.Args[1:], testDrivers(), testKinds()))
 	}})
 }
 
@@ -36,60 +29,6 @@ func testKinds() labfile.Kinds {
 		Faults:     append(faults.Kinds(), labtest.Breakers()...),
 		Assertions: append(assertions.Kinds(), labtest.Observers()...),
 	}
-}
-
-// fakeDriver runs fake machines, and has files in the run's scratch/ as a real driver does.
-type fakeDriver struct {
-	*labtest.Driver
-	session *session
-}
-
-func newFakeDriver(_ *world, s *session) (driver, error) {
-	if err := os.MkdirAll(filepath.Join(s.scratch(), "volume"), 0o755); err != nil {
-		return nil, err
-	}
-	return &fakeDriver{&labtest.Driver{Kinds: assertions.Kinds()}, s}, nil
-}
-
-// newLeakyDriver leaves a process of the run behind: one that ends with the test at the latest.
-func newLeakyDriver(w *world, s *session) (driver, error) {
-	tail := exec.Command("tail", "-f", fmt.Sprintf("--pid=%d", os.Getppid()), filepath.Join(s.folder, runInfoFile))
-	if err := tail.Start(); err != nil {
-		return nil, err
-	}
-	return newFakeDriver(w, s)
-}
-
-// stuckDriver has machines that cannot be destroyed.
-type stuckDriver struct{ driver }
-
-func newStuckDriver(w *world, s *session) (driver, error) {
-	d, err := newFakeDriver(w, s)
-	return stuckDriver{d}, err
-}
-
-type stuckMachine struct{ lab.Running }
-
-func (d stuckDriver) Start(ctx context.Context, run lab.RunID, l *lab.Lab, spec lab.Machine) (lab.Running, error) {
-	m, err := d.driver.Start(ctx, run, l, spec)
-	return stuckMachine{m}, err
-}
-
-func (stuckMachine) Destroy(ctx context.Context) error {
-	<-ctx.Done()
-	return ctx.Err()
-}
-
-// Close says what the run has left alive; the machines of a run that is kept may live on.
-func (d *fakeDriver) Close(context.Context) error {
-	left := d.Left()
-	if d.session.info.Up != nil {
-		left = slices.DeleteFunc(left, func(s string) bool { return strings.HasPrefix(s, "machine.") })
-	}
-	if len(left) > 0 {
-		return fmt.Errorf("left alive: %s", strings.Join(left, ", "))
-	}
-	return nil
 }
 
 // TestScripts runs testdata/script. Each script has folders of its own for HOME and XDG, a copy of testdata/labs in labs/,

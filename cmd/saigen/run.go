@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,6 +21,7 @@ import (
 // runFlags are the flags of run and up.
 type runFlags struct {
 	driver  string
+	drivers string
 	repeat  int
 	keep    string
 	json    bool
@@ -51,6 +51,9 @@ command line is wrong, 3 when something could not be looked at (inconclusive), 1
 			default:
 				return usage("--keep takes never or on-failure, not %q", f.keep)
 			}
+			if f.drivers != "" && cmd.Flags().Changed("driver") {
+				return usage("--driver and --drivers cannot be given together: one names a driver, the other several")
+			}
 			dirs, filters := splitFilters(args)
 			found, err := findLabs(dirs)
 			if err != nil {
@@ -61,6 +64,8 @@ command line is wrong, 3 when something could not be looked at (inconclusive), 1
 		ValidArgsFunction: w.completeLabsAndFilters,
 	}
 	w.driverFlag(c, &f)
+	c.Flags().StringVar(&f.drivers, "drivers", "", "run on each of these `DRIVERS`, such as container,qemu, or all that fit; say whether verdicts depend on them")
+	_ = c.RegisterFlagCompletionFunc("drivers", w.completeDrivers)
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run every variant `N` times and say k of n, with a 95 % interval")
 	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "`WHEN` to leave the machines running: never, or on-failure: when a variant does not get its expected verdict")
 	c.Flags().BoolVar(&f.relock, "update-lock", false, "accept packages that differ from lab.lock.json")
@@ -68,11 +73,6 @@ command line is wrong, 3 when something could not be looked at (inconclusive), 1
 	w.outputFlags(c, &f)
 	_ = c.RegisterFlagCompletionFunc("keep", cobra.FixedCompletions([]string{"never", "on-failure"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
-}
-
-func (w *world) driverFlag(c *cobra.Command, f *runFlags) {
-	c.Flags().StringVar(&f.driver, "driver", "container", "the `DRIVER` that runs the machines: "+strings.Join(w.driverNames(), ", "))
-	_ = c.RegisterFlagCompletionFunc("driver", cobra.FixedCompletions(w.driverNames(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (w *world) outputFlags(c *cobra.Command, f *runFlags) {
@@ -83,11 +83,13 @@ func (w *world) outputFlags(c *cobra.Command, f *runFlags) {
 
 // runLabs runs each lab as a run of its own; the exit code is the worst.
 func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags) error {
-	type chosen struct {
+	type planned struct {
+		path string
 		file *labfile.File
 		labs []*lab.Lab
+		on   chosenDriver
 	}
-	var all []chosen
+	var all []planned
 	var wrong []error
 	for _, path := range found { // every mistake in every lab is shown before the first one starts
 		file, labs, err := w.pick(ctx, path, filters)
@@ -95,7 +97,13 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 			wrong = append(wrong, err)
 			continue
 		}
-		all = append(all, chosen{file, labs})
+		on, err := w.driversFor(ctx, labs, f)
+		if err != nil {
+			wrong = append(wrong, err)
+		}
+		for _, d := range on {
+			all = append(all, planned{path, file, labs, d})
+		}
 	}
 	if err := oneOf(wrong); err != nil {
 		return err
@@ -111,8 +119,8 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 	var summaries []*runner.Summary
 	var failed error
 	exit := 0
-	for i, c := range all {
-		summary, err := w.runLab(ctx, found[i], c.file, c.labs, f)
+	for _, c := range all {
+		summary, err := w.runLab(ctx, c.path, c.file, c.on, c.labs, f)
 		if summary != nil {
 			summaries = append(summaries, summary)
 			exit = worse(exit, summary.Exit)
@@ -129,10 +137,25 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 	if failed != nil {
 		return failed
 	}
+	if f.drivers != "" {
+		exit = worse(exit, w.boundaries(summaries, f))
+	}
 	if exit != 0 {
 		return &exitError{code: exit}
 	}
 	return nil
+}
+
+// driversFor are the drivers that a lab is run on, each in a run of its own.
+func (w *world) driversFor(ctx context.Context, labs []*lab.Lab, f runFlags) ([]chosenDriver, error) {
+	if f.drivers != "" {
+		return w.pickDrivers(ctx, labs, f.drivers)
+	}
+	one, err := w.pickDriver(ctx, labs, f.driver)
+	if err != nil {
+		return nil, err
+	}
+	return []chosenDriver{one}, nil
 }
 
 // oneOf makes the mistakes of several labs one error; those that are in the labs' files have been shown.
@@ -158,8 +181,8 @@ func worse(a, b int) int {
 	return a
 }
 
-func (w *world) runLab(ctx context.Context, path string, file *labfile.File, labs []*lab.Lab, f runFlags) (*runner.Summary, error) {
-	run, err := w.start(ctx, path, file, labs, f)
+func (w *world) runLab(ctx context.Context, path string, file *labfile.File, on chosenDriver, labs []*lab.Lab, f runFlags) (*runner.Summary, error) {
+	run, err := w.start(ctx, path, file, on, labs, f)
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +191,7 @@ func (w *world) runLab(ctx context.Context, path string, file *labfile.File, lab
 		run.finish(ctx, nil)
 		return nil, err
 	}
+	summary.Driver = on.name
 	_, kept := run.runner.Kept()
 	if kept {
 		last := summary.Outcomes[len(summary.Outcomes)-1]
@@ -198,19 +222,8 @@ type activeRun struct {
 	before ledger.Inventory
 }
 
-func (w *world) start(ctx context.Context, path string, file *labfile.File, labs []*lab.Lab, f runFlags) (*activeRun, error) {
-	make, ok := w.drivers[f.driver]
-	if !ok {
-		return nil, usage("there is no driver %q: this saigen has %s", f.driver, strings.Join(w.driverNames(), ", "))
-	}
-	p, err := w.paths()
-	if err != nil {
-		return nil, err
-	}
-	if err := w.require(ctx, f.driver, p); err != nil {
-		return nil, err
-	}
-	s, err := w.begin(ctx, file, f.driver, labs)
+func (w *world) start(ctx context.Context, path string, file *labfile.File, on chosenDriver, labs []*lab.Lab, f runFlags) (*activeRun, error) {
+	s, err := w.begin(ctx, file, on, labs)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +236,7 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, labs
 	if err != nil {
 		return nil, err
 	}
-	r.driver, err = make(w, s)
+	r.driver, err = on.new(w, s)
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +245,8 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, labs
 		return nil, err
 	}
 	r.sinks.add(report.NewJSON(events, report.Style{}), func() { _ = events.Close() })
-	r.sinks.add(w.printer(f, path))
+	r.sinks.add(w.printer(f, path, on))
+	r.sinks.tell(runner.Event{Type: runner.DriverChosen, Subject: on.name, Text: on.why})
 	r.runner = &runner.Runner{
 		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep),
 		Drift: s.lock.drift,
@@ -305,13 +319,4 @@ The machines run on. What to type next:
     saigen logs%s -f    follow the journal
     saigen down%s       remove them
 `, account, strings.Repeat(" ", len(account)), strings.Repeat(" ", len(account)))
-}
-
-func (w *world) driverNames() []string {
-	var names []string
-	for name := range w.drivers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

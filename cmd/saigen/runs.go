@@ -72,7 +72,8 @@ func (w *world) showCommand() *cobra.Command {
 				summary.Leaks, summary.Took, summary.Exit = stored.Leaks, stored.Took, stored.Exit
 			}
 			st := w.style(w.stdout)
-			st.Up = "saigen up " + r.Path
+			on, _ := w.driverNamed(r.Driver)
+			st.Up = upCommandLine(r.Path, chosenDriver{on, r.Why})
 			report.Show(w.stdout, st, summary)
 			return nil
 		},

@@ -181,9 +181,9 @@ func tree(ts *testscript.TestScript, _ bool, args []string) {
 // which each comes first.
 func events(ts *testscript.TestScript, _ bool, args []string) {
 	known := []runner.EventType{
-		runner.RunStarted, runner.Prepared, runner.TrialStarted, runner.ArmStarted, runner.PhaseStarted, runner.Step,
+		runner.DriverChosen, runner.RunStarted, runner.Prepared, runner.TrialStarted, runner.ArmStarted, runner.PhaseStarted, runner.Step,
 		runner.Observed, runner.Appeared, runner.Broken, runner.PhaseEnded, runner.ArmEnded, runner.Warning, runner.Failed,
-		runner.TrialEnded, runner.Leaked, runner.RunEnded,
+		runner.TrialEnded, runner.Leaked, runner.RunEnded, runner.Compared,
 	}
 	lines := bufio.NewScanner(strings.NewReader(ts.ReadFile(args[0])))
 	lines.Buffer(nil, 1<<20)

@@ -11,22 +11,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/saigen-lab/saigen/container"
-	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/labfile"
 	"github.com/saigen-lab/saigen/ledger"
 )
-
-// newDriver makes a driver for one run.
-type newDriver func(w *world, s *session) (driver, error)
-
-// driver is a lab.Driver with an end.
-type driver interface {
-	lab.Driver
-	// Close stops what the driver needs besides machines, and undoes the run's ledger unless the run is kept.
-	Close(ctx context.Context) error
-}
 
 // session is one run on this host: its id, its folders and its ledger.
 type session struct {
@@ -45,6 +33,7 @@ type runInfo struct {
 	Path     string      `json:"path"` // as it was given
 	Dir      string      `json:"dir"`  // the lab's own folder, absolute
 	Driver   string      `json:"driver"`
+	Why      string      `json:"driver_why,omitempty"` // why saigen chose it; empty: it was asked for
 	Started  time.Time   `json:"started"`
 	Variants []string    `json:"variants"`
 	Machines []string    `json:"machines"`           // names, in the order of their start
@@ -56,7 +45,7 @@ type runInfo struct {
 const runInfoFile = "run.json"
 
 // begin opens a run: runs that were killed are undone first.
-func (w *world) begin(ctx context.Context, file *labfile.File, driver string, labs []*lab.Lab) (*session, error) {
+func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, labs []*lab.Lab) (*session, error) {
 	p, err := w.paths()
 	if err != nil {
 		return nil, err
@@ -76,11 +65,11 @@ func (w *world) begin(ctx context.Context, file *labfile.File, driver string, la
 	if err := os.Mkdir(s.folder, 0o755); err != nil {
 		return nil, err
 	}
-	s.ledger, err = ledger.Open(s.folder, s.id, container.Undoers()...)
+	s.ledger, err = ledger.Open(s.folder, s.id, w.undoers()...)
 	if err != nil {
 		return nil, err
 	}
-	s.info = runInfo{ID: s.id, Lab: file.Name, Path: filepath.Dir(file.Path), Dir: file.Dir, Driver: driver, Started: time.Now()}
+	s.info = runInfo{ID: s.id, Lab: file.Name, Path: filepath.Dir(file.Path), Dir: file.Dir, Driver: on.name, Why: on.why, Started: time.Now()}
 	for _, l := range labs {
 		s.info.Variants = append(s.info.Variants, l.Variant.String())
 	}
@@ -117,7 +106,7 @@ func (w *world) collectDead(ctx context.Context, p paths) error {
 	for _, r := range dead {
 		fmt.Fprintf(w.stderr, "undoing run %s, which was killed\n", r.ID)
 	}
-	return ledger.Collect(ctx, dead, container.Undoers()...)
+	return ledger.Collect(ctx, dead, w.undoers()...)
 }
 
 // storedRuns reads the run.json of every run, the newest last.
@@ -178,30 +167,4 @@ func (s *session) binary() (path string, err error) {
 	}
 	_, err = io.Copy(to, from)
 	return to.Name(), errors.Join(err, to.Close())
-}
-
-// engine is the address of an existing Docker or Podman that the user wants; empty: saigen's own.
-func (w *world) engine() string {
-	if e := w.env("SAIGEN_ENGINE"); e != "" {
-		return e
-	}
-	return w.env("DOCKER_HOST")
-}
-
-// newContainerDriver wires the driver of system containers.
-func newContainerDriver(w *world, s *session) (driver, error) {
-	self, err := s.binary()
-	if err != nil {
-		return nil, fmt.Errorf("cannot copy saigen for its machines: %v", err)
-	}
-	return container.New(container.Options{
-		Self:    self,
-		Engine:  w.engine(),
-		Images:  image.New(s.paths.cache, w.log),
-		Runtime: s.paths.runtime,
-		Scratch: func(id lab.RunID) string { return filepath.Join(s.scratch(), string(id)) },
-		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return s.ledger, nil },
-		Built:   s.lock.add,
-		Log:     w.log,
-	}), nil
 }

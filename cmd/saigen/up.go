@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/saigen-lab/saigen/container"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
 	"github.com/saigen-lab/saigen/runner"
@@ -39,7 +38,11 @@ everything running. saigen shell, exec and logs go in; saigen down removes it.`,
 			if healthy {
 				until = runner.Baseline
 			}
-			run, err := w.start(cmd.Context(), file.Path, file, labs, f)
+			on, err := w.pickDriver(cmd.Context(), labs, f.driver)
+			if err != nil {
+				return err
+			}
+			run, err := w.start(cmd.Context(), file.Path, file, on, labs, f)
 			if err != nil {
 				return err
 			}
@@ -102,7 +105,7 @@ func (w *world) downCommand() *cobra.Command {
 				fmt.Fprintln(w.stdout, "nothing is running")
 				return nil
 			}
-			if err := ledger.Collect(cmd.Context(), these, container.Undoers()...); err != nil {
+			if err := ledger.Collect(cmd.Context(), these, w.undoers()...); err != nil {
 				return err
 			}
 			_ = os.Remove(p.runtime) // when no other run has its sockets there
@@ -147,7 +150,7 @@ it starts. Runs that were left running on purpose are for saigen down.`,
 			if dry {
 				return nil
 			}
-			if err := ledger.Collect(cmd.Context(), dead, container.Undoers()...); err != nil {
+			if err := ledger.Collect(cmd.Context(), dead, w.undoers()...); err != nil {
 				return err
 			}
 			_ = os.Remove(p.runtime) // when no other run has its sockets there
@@ -173,7 +176,11 @@ func (w *world) connect(ctx context.Context, run, machine string) (lab.Running, 
 	if id == "" { // a run that is under way: its fault arm
 		id = info.ID
 	}
-	m, err := container.Connect(ctx, filepath.Join(p.runtime, string(id)), machine)
+	d, ok := w.driverNamed(info.Driver)
+	if !ok || d.connect == nil {
+		return nil, info, usage("run %s has the driver %q, which this saigen does not know", info.ID, info.Driver)
+	}
+	m, err := d.connect(ctx, filepath.Join(p.runtime, string(id)), machine)
 	return m, info, err
 }
 

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/saigen-lab/saigen/container"
+	"github.com/saigen-lab/saigen/image"
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/ledger"
+)
+
+// driverEntry is one line of the table of drivers: all that the command knows of it.
+type driverEntry struct {
+	name         string
+	offers       []lab.Need
+	requirements func(w *world, p paths) []lab.Requirement // everything that a run with it needs of the host
+	new          newDriver
+	// connect reaches a machine that another process has started and kept; dir is the run's runtime folder.
+	connect func(ctx context.Context, dir, machine string) (lab.Running, error)
+	undoers func() []ledger.Option // what its entries in a run's ledger need to be undone
+}
+
+// newDriver makes a driver for one run.
+type newDriver func(w *world, s *session) (driver, error)
+
+// driver is a lab.Driver with an end.
+type driver interface {
+	lab.Driver
+	// Close stops what the driver needs besides machines, and undoes the run's ledger unless the run is kept.
+	Close(ctx context.Context) error
+}
+
+// shippedDrivers is the table, the cheapest first.
+func shippedDrivers() []driverEntry {
+	return []driverEntry{
+		{
+			name: "container",
+			requirements: func(w *world, p paths) []lab.Requirement {
+				return append(image.Requirements(), container.Requirements(w.engine(), p.runs)...)
+			},
+			new: newContainerDriver, connect: container.Connect, undoers: container.Undoers,
+		},
+	}
+}
+
+// driverNamed finds a driver by the name that --driver takes.
+func (w *world) driverNamed(name string) (driverEntry, bool) {
+	i := slices.IndexFunc(w.drivers, func(d driverEntry) bool { return d.name == name })
+	if i < 0 {
+		return driverEntry{}, false
+	}
+	return w.drivers[i], true
+}
+
+func (w *world) driverNames() []string {
+	var names []string
+	for _, d := range w.drivers {
+		names = append(names, d.name)
+	}
+	return names
+}
+
+// undoers are those of every driver: which one a dead run had does not matter to its ledger.
+func (w *world) undoers() []ledger.Option {
+	var all []ledger.Option
+	for _, d := range w.drivers {
+		if d.undoers != nil {
+			all = append(all, d.undoers()...)
+		}
+	}
+	return all
+}
+
+// lacks lists the needs that a driver does not give.
+func (d driverEntry) lacks(needs []lab.Need) []string {
+	return words(slices.DeleteFunc(slices.Clone(needs), func(n lab.Need) bool { return slices.Contains(d.offers, n) }))
+}
+
+func words(needs []lab.Need) []string {
+	var out []string
+	for _, n := range needs {
+		out = append(out, string(n))
+	}
+	return out
+}
+
+// newContainerDriver wires the driver of system containers.
+func newContainerDriver(w *world, s *session) (driver, error) {
+	self, err := s.binary()
+	if err != nil {
+		return nil, fmt.Errorf("cannot copy saigen for its machines: %v", err)
+	}
+	return container.New(container.Options{
+		Self:    self,
+		Engine:  w.engine(),
+		Images:  image.New(s.paths.cache, w.log),
+		Runtime: s.paths.runtime,
+		Scratch: func(id lab.RunID) string { return filepath.Join(s.scratch(), string(id)) },
+		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return s.ledger, nil },
+		Built:   s.lock.add,
+		Log:     w.log,
+	}), nil
+}
+
+// engine is the address of an existing Docker or Podman that the user wants; empty: saigen's own.
+func (w *world) engine() string {
+	if e := w.env("SAIGEN_ENGINE"); e != "" {
+		return e
+	}
+	return w.env("DOCKER_HOST")
+}
+
+// and is words in a sentence: "a, b and c".
+func and(words []string) string {
+	if n := len(words); n > 1 {
+		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
+	}
+	return strings.Join(words, "")
+}
