@@ -62,11 +62,15 @@ func (a *arm) compareClocks(ctx context.Context) error {
 	return nil
 }
 
-// hostTime is when something happened by the host's clock that a machine's clock gave a time to.
-func (a *arm) hostTime(ref lab.MachineRef, at time.Time) time.Time {
-	i := slices.IndexFunc(a.clocks, func(c Clock) bool { return c.Machine == ref })
-	if i < 0 {
-		return at
+// hostTime is when a look began by the host's clock. An offset is not exact and a clock may drift, but a look that has just been
+// heard of cannot have begun later than it took before now.
+func (a *arm) hostTime(ref lab.MachineRef, o lab.Observation) time.Time {
+	at := o.At.Round(0)
+	if i := slices.IndexFunc(a.clocks, func(c Clock) bool { return c.Machine == ref }); i >= 0 {
+		at = at.Add(-a.clocks[i].Offset)
 	}
-	return at.Add(-a.clocks[i].Offset)
+	if latest := now().Add(-o.Took); latest.Before(at) {
+		return latest
+	}
+	return at
 }

@@ -104,35 +104,35 @@ func TestVerdicts(t *testing.T) {
 		{"a remedy's script fails", lab.Lab{Faults: []lab.Fault{fault(sick)}, Remedies: []lab.Remedy{remedy(dir, "fails", "exit 3\n", false, t)}}, nil,
 			lab.Inconclusive, "remedy.fails: fails ended with code 3"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			driver := &labtest.Driver{Made: c.made}
-			s := run(t, context.Background(), driver, &c.lab, dir, 1, &seen{})
-			o := s.Outcomes[0]
-			if o.Verdict != c.want {
-				t.Fatalf("got %s (%s), want %s", o.Verdict, o.Because, c.want)
+		check := func(driver lab.Driver, fake *labtest.Driver, most int) func(*testing.T) {
+			return func(t *testing.T) {
+				t.Parallel()
+				l := c.lab
+				s := run(t, context.Background(), driver, &l, dir, 1, &seen{})
+				o := s.Outcomes[0]
+				if o.Verdict != c.want {
+					t.Fatalf("got %s (%s), want %s", o.Verdict, o.Because, c.want)
+				}
+				if !strings.Contains(o.Because, c.because) {
+					t.Errorf("because %q, want %q in it", o.Because, c.because)
+				}
+				if left := fake.Left(); len(left) > 0 {
+					t.Errorf("left alive: %v", left)
+				}
+				if n := len(fake.Machines()); n > most {
+					t.Errorf("%d machines were started", n)
+				}
 			}
-			if !strings.Contains(o.Because, c.because) {
-				t.Errorf("because %q, want %q in it", o.Because, c.because)
-			}
-			if left := driver.Left(); len(left) > 0 {
-				t.Errorf("left alive: %v", left)
-			}
-			if n := len(driver.Machines()); n > 2 {
-				t.Errorf("%d machines were started", n)
-			}
-		})
+		}
+		plain, cloned := &labtest.Driver{Made: c.made}, &labtest.Driver{Made: c.made}
+		t.Run(c.name, check(plain, plain, 2))
+		t.Run(c.name+", with snapshots", check(&labtest.SnapshotDriver{Driver: cloned}, cloned, 3))
 	}
 }
 
-func run(t *testing.T, ctx context.Context, d *labtest.Driver, l *lab.Lab, dir string, repeat int, sink runner.Sink) *runner.Summary {
+func run(t *testing.T, ctx context.Context, d lab.Driver, l *lab.Lab, dir string, repeat int, sink runner.Sink) *runner.Summary {
 	t.Helper()
-	l.Name, l.Dir = "test", dir
-	l.Machines = []lab.Machine{{Name: "m"}}
-	l.Symptoms = []lab.Assertion{reading("symptom", "sick", "over 0")}
-	if l.Expect == "" {
-		l.Expect = lab.Reproduced
-	}
+	fill(l, dir)
 	r := runner.Runner{
 		Driver: d, Composer: noStacks{}, Sink: sink, Run: "r", Folder: t.TempDir(), Keep: runner.KeepNever,
 	}

@@ -32,7 +32,7 @@ func longest(s lab.Assertion) time.Duration {
 func (a *arm) observed(s lab.Assertion, o lab.Observation) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o.At = a.hostTime(s.Machine, o.At.Round(0))
+	o.At = a.hostTime(s.Machine, o)
 	phase := a.current()
 	a.seen[s.Address()] = append(a.seen[s.Address()], o)
 	seen, _ := during(a.seen[s.Address()], phase)
