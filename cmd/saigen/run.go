@@ -194,8 +194,7 @@ func (w *world) runLab(ctx context.Context, path string, file *labfile.File, on 
 	summary.Driver = on.name
 	_, kept := run.runner.Kept()
 	if kept {
-		last := summary.Outcomes[len(summary.Outcomes)-1]
-		if err := run.keep(last.Variant); err != nil {
+		if err := run.keep(run.runner.KeptVariant()); err != nil {
 			return nil, err
 		}
 	}
