@@ -272,6 +272,7 @@ func splitDrivers(given string) ([]string, error) {
 
 func (w *world) driverFlag(c *cobra.Command, f *runFlags) {
 	c.Flags().StringVar(&f.driver, "driver", autoDriver, "the `DRIVER` that runs the machines: auto (the cheapest that fits), "+strings.Join(w.driverNames(), ", "))
+	c.Flags().BoolVar(&f.fresh, "fresh", false, "start from no snapshot that an earlier run has stored")
 	_ = c.RegisterFlagCompletionFunc("driver", cobra.FixedCompletions(append([]string{autoDriver}, w.driverNames()...), cobra.ShellCompDirectiveNoFileComp))
 }
 

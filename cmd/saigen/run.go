@@ -20,15 +20,17 @@ import (
 
 // runFlags are the flags of run and up.
 type runFlags struct {
-	driver  string
-	drivers string
-	repeat  int
-	keep    string
-	json    bool
-	junit   string
-	quiet   bool
-	verbose bool
-	relock  bool
+	driver   string
+	drivers  string
+	repeat   int
+	parallel int
+	fresh    bool
+	keep     string
+	json     bool
+	junit    string
+	quiet    bool
+	verbose  bool
+	relock   bool
 }
 
 func (w *world) runCommand() *cobra.Command {
@@ -37,14 +39,18 @@ func (w *world) runCommand() *cobra.Command {
 		Use:   "run [LAB|FOLDER ...] [AXIS:VALUE|!AXIS:VALUE ...]",
 		Short: "Run labs and judge whether each variant gets its expected verdict",
 		Long: `Run labs: for every variant that passes the filters, the fault arm and the control arm, each from a fresh
-baseline. The exit code is 0 when every variant got its expected verdict, 1 when some did not, 2 when the lab or the
+baseline: where the driver has snapshots, from one of it, which later runs find again. The exit code is 0 when every variant got its expected verdict, 1 when some did not, 2 when the lab or the
 command line is wrong, 3 when something could not be looked at (inconclusive), 130 when interrupted.`,
 		Example: `  saigen run labs/stale-dns debian:bookworm trigger:port_taken
   saigen run labs '!debian:trixie' --junit results.xml
-  saigen run labs/stale-dns debian:bookworm trigger:port_taken --repeat 10`,
+  saigen run labs/stale-dns debian:bookworm trigger:port_taken --repeat 10
+  saigen run labs/stale-dns debian:bookworm --drivers container,qemu`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.repeat < 1 {
 				return usage("--repeat takes a number of at least 1, not %d", f.repeat)
+			}
+			if f.parallel < 1 {
+				return usage("--parallel takes a number of at least 1, not %d", f.parallel)
 			}
 			switch runner.Keep(f.keep) {
 			case runner.KeepNever, runner.KeepOnFailure:
@@ -67,6 +73,7 @@ command line is wrong, 3 when something could not be looked at (inconclusive), 1
 	c.Flags().StringVar(&f.drivers, "drivers", "", "run on each of these `DRIVERS`, such as container,qemu, or all that fit; say whether verdicts depend on them")
 	_ = c.RegisterFlagCompletionFunc("drivers", w.completeDrivers)
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run every variant `N` times and say k of n, with a 95 % interval")
+	c.Flags().IntVar(&f.parallel, "parallel", 1, "run up to `N` trials side by side: no more than the host has memory and cores for")
 	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "`WHEN` to leave the machines running: never, or on-failure: when a variant does not get its expected verdict")
 	c.Flags().BoolVar(&f.relock, "update-lock", false, "accept packages that differ from lab.lock.json")
 	c.Flags().StringVar(&f.junit, "junit", "", "write a JUnit report to `FILE`")
@@ -248,7 +255,7 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 	r.sinks.tell(runner.Event{Type: runner.DriverChosen, Subject: on.name, Text: on.why})
 	r.runner = &runner.Runner{
 		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep),
-		Drift: s.lock.drift,
+		Parallel: f.parallel, Capacity: func() (int64, int) { return capacity("/") }, Fresh: f.fresh, Drift: s.lock.drift,
 	}
 	return r, nil
 }
