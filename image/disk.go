@@ -198,15 +198,10 @@ unpack "$1"
 unpack "$2"
 unpack "$3"`
 
-// vmFiles are what a VM's disk has besides its image and modules.
-var vmFiles = []file{
-	{name: "etc/fstab", mode: 0o644, data: []byte("# The initial RAM disk mounts everything.\n")},
-}
-
 // MachineDisk returns the disk that a VM's system is on: the image, the kernel's modules, and room to grow. The kernel's
 // initial RAM disk mounts it by its label, with the agent's disk and the service images' where they are there.
 func (c *Cache) MachineDisk(ctx context.Context, b Built, k Kernel, say Say) (Disk, error) {
-	return c.machineDisk(ctx, b, k, vmFiles, say)
+	return c.machineDisk(ctx, b, k, vmFiles(), say)
 }
 
 func (c *Cache) machineDisk(ctx context.Context, b Built, k Kernel, files []file, say Say) (Disk, error) {

@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -172,68 +173,65 @@ type modules struct {
 // packModules turns the modules as they were unpacked into a tar for machines: owned by root, the same bytes for the
 // same modules, and with a modprobe for machines that have none.
 func packModules(unpacked, out string, busybox []byte) (*modules, error) {
-	in, err := os.Open(unpacked)
+	m, dirs, err := readModules(unpacked)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = in.Close() }()
-	f, err := os.Create(out)
+	tool := path.Join(m.version, modprobePath)
+	files := []file{{name: tool, mode: 0o755, data: busybox}, {name: path.Dir(tool) + "/", mode: 0o755}}
+	for _, name := range dirs {
+		files = append(files, file{name: name + "/", mode: 0o755})
+	}
+	for name, data := range m.data {
+		files = append(files, file{name: path.Join(m.version, name), mode: 0o644, data: data})
+	}
+	for i := range files {
+		files[i].name = "lib/modules/" + files[i].name
+	}
+	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	data, err := archive(files, time.Unix(0, 0))
 	if err != nil {
 		return nil, err
+	}
+	return m, os.WriteFile(out, data, 0o644)
+}
+
+// readModules reads a tar of the folder lib/modules. It returns the folders in it apart.
+func readModules(name string) (m *modules, dirs []string, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
 	}
 	defer func() { _ = f.Close() }()
-	w := tar.NewWriter(f)
-	put := func(name string, mode int64, data []byte) error {
-		h := &tar.Header{Name: path.Join("lib/modules", name), Mode: mode, Size: int64(len(data)), Typeflag: tar.TypeReg, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
-		if data == nil {
-			h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
-		}
-		if err := w.WriteHeader(h); err != nil {
-			return err
-		}
-		_, err := w.Write(data)
-		return err
-	}
-	m := &modules{data: map[string][]byte{}}
-	for r := tar.NewReader(in); ; {
+	m = &modules{data: map[string][]byte{}}
+	for r := tar.NewReader(f); ; {
 		h, err := r.Next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("cannot read the kernel's modules: %v", err)
+			return nil, nil, fmt.Errorf("cannot read the kernel's modules: %v", err)
 		}
 		name := strings.TrimPrefix(strings.TrimPrefix(path.Clean(h.Name), "modules"), "/")
 		version, below, _ := strings.Cut(name, "/")
 		switch {
-		case name == "":
+		case name == "" || h.Typeflag != tar.TypeDir && h.Typeflag != tar.TypeReg: // the rest are links to the sources
 		case m.version != "" && version != m.version:
-			return nil, fmt.Errorf("there are modules of two kernels: %s and %s", m.version, version)
+			return nil, nil, fmt.Errorf("there are modules of two kernels: %s and %s", m.version, version)
 		case h.Typeflag == tar.TypeDir:
 			m.version = version
-			if err := put(name, 0o755, nil); err != nil {
-				return nil, err
-			}
-		case h.Typeflag == tar.TypeReg:
-			data, err := io.ReadAll(r)
-			if err != nil {
-				return nil, err
-			}
-			m.data[below] = data
-			if data == nil {
-				data = []byte{}
-			}
-			if err := put(name, 0o644, data); err != nil {
-				return nil, err
+			dirs = append(dirs, name)
+		default:
+			if m.data[below], err = io.ReadAll(r); err != nil {
+				return nil, nil, err
 			}
 		}
 	}
 	if m.version == "" {
-		return nil, errors.New("the kernel's package has no modules")
+		return nil, nil, errors.New("the kernel's package has no modules")
 	}
 	m.depends = parseDepends(m.data["modules.dep"])
-	tool := path.Join(m.version, modprobePath)
-	return m, errors.Join(put(path.Dir(tool), 0o755, nil), put(tool, 0o755, busybox), w.Close(), f.Close())
+	return m, dirs, nil
 }
 
 // parseDepends reads depmod's list: "path: needed needed".
