@@ -7,10 +7,12 @@ export CGO_ENABLED := 0
 
 # What saigen's own driver needs of a Debian 12 host; saigen doctor checks the same and says what needs each.
 PACKAGES := podman runc conmon netavark aardvark-dns iptables iproute2 mmdebstrap uidmap ca-certificates
-# What the tests need besides: a C compiler for the race detector, a browser for the HTML report.
-TEST_PACKAGES := gcc libc6-dev chromium
+# What the tests need besides: a C compiler for the race detector, a browser for the HTML report, and what the qemu driver needs.
+TEST_PACKAGES := gcc libc6-dev chromium qemu-system-x86 qemu-utils e2fsprogs
+# What the vagrant driver needs. Its tests run where it is installed, with a libvirtd of their own.
+VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils
 
-.PHONY: demo build check test bench fmt help setup
+.PHONY: demo build check test bench fmt help setup setup-vagrant
 
 demo: setup build ## reproduce a real incident: install what is missing, build, run the first lab
 	bin/saigen run labs/stale-dns debian:bookworm trigger:port_taken
@@ -35,10 +37,13 @@ fmt: build ## format Go and lab files
 	bin/saigen fmt labs
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Packages with daemons are installed without starting them: see policy-rc.d in invoke-rc.d(8).
+setup-vagrant: PACKAGES := $(VAGRANT_PACKAGES)
+setup-vagrant: NO_DAEMONS := 1
 # Installs only what is missing, and says so.
-setup:
+setup setup-vagrant:
 	@missing=; for p in $(PACKAGES); do \
 	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; \
 	done; \
@@ -46,4 +51,9 @@ setup:
 	echo "setup: installing$$missing"; \
 	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	export DEBIAN_FRONTEND=noninteractive; \
+	policy=/usr/sbin/policy-rc.d; \
+	if [ -n "$(NO_DAEMONS)" ] && [ ! -e $$policy ]; then \
+	  trap "$$sudo rm -f $$policy" EXIT; \
+	  printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$policy >/dev/null && $$sudo chmod 755 $$policy || exit 1; \
+	fi; \
 	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null
