@@ -11,6 +11,7 @@ type Lab struct {
 	Dir     string   `json:"-"` // the lab's folder; every Path is relative to it
 	Variant Variant  `json:"variant"`
 	Expect  Verdict  `json:"expect"`
+	Rate    Rate     `json:"rate,omitempty"`    // how often Expect must be got; empty: every time
 	Needs   []Need   `json:"needs,omitempty"`   // of the driver
 	Vagrant *Vagrant `json:"vagrant,omitempty"` // nil: saigen makes everything that Vagrant needs
 

@@ -23,6 +23,8 @@ type (
 	Pattern string
 	// Limit is a comparison: "over 3s", "at least 4", "2.9s to 3.5s", "exactly 172".
 	Limit string
+	// Rate is how often a variant must get its expected verdict: ">= 0.9", "<= 0.05".
+	Rate string
 	// URL is an http or https address as seen from the machine.
 	URL string
 
@@ -152,6 +154,38 @@ func (l Limit) Interval() (low, high float64) {
 		panic(err)
 	}
 	return in.low, in.high
+}
+
+// Check says what is wrong with the rate.
+func (r Rate) Check() error {
+	_, _, err := r.parse()
+	return err
+}
+
+// Bound returns the rate as a number from 0 to 1, and whether it is the least that must be reached, not the most.
+func (r Rate) Bound() (rate float64, least bool) {
+	rate, least, err := r.parse()
+	if err != nil {
+		panic(err)
+	}
+	return rate, least
+}
+
+func (r Rate) parse() (rate float64, least bool, err error) {
+	s := strings.TrimSpace(string(r))
+	number, least := strings.CutPrefix(s, ">=")
+	if !least {
+		var most bool
+		if number, most = strings.CutPrefix(s, "<="); !most {
+			number = ""
+		}
+	}
+	rate, err = strconv.ParseFloat(strings.TrimSpace(number), 64)
+	// A rate that every outcome satisfies could not fail, and no number of trials shows one of exactly 0 or 1.
+	if err != nil || !(rate > 0 && rate < 1) {
+		return 0, false, fmt.Errorf("%q is not a rate: write \">= 0.9\" or \"<= 0.05\", with a number between 0 and 1", string(r))
+	}
+	return rate, least, nil
 }
 
 type interval struct {

@@ -42,6 +42,26 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+func TestRate(t *testing.T) {
+	for text, want := range map[Rate]struct {
+		rate  float64
+		least bool
+	}{">= 0.9": {0.9, true}, "<=0.05": {0.05, false}, " >= .5 ": {0.5, true}} {
+		if err := text.Check(); err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if rate, least := text.Bound(); rate != want.rate || least != want.least {
+			t.Errorf("%q is %g, least %v", text, rate, least)
+		}
+	}
+	for _, bad := range []Rate{"", "0.9", "> 0.9", ">= 90", ">= 0", ">= 1", "<= 0", "<= 1", ">= NaN", ">= often", ">= 90%"} {
+		if bad.Check() == nil {
+			t.Errorf("%q is a rate", bad)
+		}
+	}
+}
+
 func TestUnits(t *testing.T) {
 	for _, bad := range []interface{ Check() error }{
 		Duration(""), Duration("3"), Duration("-3s"), Duration("fast"), Size("12"), Size("12 bananas"), Pattern("("), Path("../x"), Path("/x"), Path(""),

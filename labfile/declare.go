@@ -21,8 +21,21 @@ type declarations struct {
 	axes        []axis
 	broken      bool // an axis is wrong, so the variants are not known
 	variants    []lab.Variant
-	expect      map[string]lab.Verdict // by the variant's text
+	expect      map[string]wanted // by the variant's text
 	items       []*block
+}
+
+// wanted is what an expect block says of its variants.
+type wanted struct {
+	verdict lab.Verdict
+	rate    lab.Rate
+}
+
+func (e wanted) String() string {
+	if e.rate == "" {
+		return fmt.Sprintf("%q", e.verdict)
+	}
+	return fmt.Sprintf("%q at a rate of %s", e.verdict, e.rate)
 }
 
 type axis struct {
@@ -42,7 +55,7 @@ type axisBlock struct {
 
 // declare sorts the blocks, and reads those that are the same in every variant.
 func (r *reader) declare(blocks []*block) *declarations {
-	d := &declarations{expect: map[string]lab.Verdict{}}
+	d := &declarations{expect: map[string]wanted{}}
 	var labs, expects []*block
 	for _, b := range blocks {
 		switch b.Type {
@@ -106,8 +119,8 @@ var valueForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*$`)
 func (r *reader) axisBlock(d *declarations, b *block) {
 	a := axis{Axis: Axis{Name: b.Labels[0], Pos: position(b.DefRange)}, at: b.DefRange}
 	before := r.errors
-	if a.Name == "verdict" {
-		r.fail(b.LabelRanges[0], "Wrong name", "An axis cannot be called \"verdict\": in expect blocks this is what the variants must get.")
+	if a.Name == "verdict" || a.Name == "rate" {
+		r.fail(b.LabelRanges[0], "Wrong name", "An axis cannot be called %q: in expect blocks this is what the variants must get.", a.Name)
 	}
 	for _, other := range d.axes {
 		if other.Name == a.Name {
@@ -161,19 +174,19 @@ func (r *reader) expectBlocks(d *declarations, blocks []*block) {
 	from := map[string]hcl.Range{}
 	before := r.errors
 	for _, b := range blocks {
-		verdict, chosen, ok := r.expectBlock(d, b)
+		expect, chosen, ok := r.expectBlock(d, b)
 		if !ok {
 			continue
 		}
 		for _, v := range d.variants {
 			if !slices.ContainsFunc(v, func(c lab.Choice) bool { return chosen[c.Axis] != nil && !slices.Contains(chosen[c.Axis], c.Value) }) {
 				name := v.String()
-				if have, twice := d.expect[name]; twice && have != verdict {
-					r.fail(b.DefRange, "Two verdicts for one variant", "%s must get %q by this block, and %q by the one at %s. Make one of them narrower.",
-						variantName(v), verdict, have, place(from[name]))
+				if have, twice := d.expect[name]; twice && have != expect {
+					r.fail(b.DefRange, "Two verdicts for one variant", "%s must get %s by this block, and %s by the one at %s. Make one of them narrower.",
+						variantName(v), expect, have, place(from[name]))
 					break
 				}
-				d.expect[name], from[name] = verdict, b.DefRange
+				d.expect[name], from[name] = expect, b.DefRange
 			}
 		}
 	}
@@ -182,7 +195,7 @@ func (r *reader) expectBlocks(d *declarations, blocks []*block) {
 	}
 	var missing []string
 	for _, v := range d.variants {
-		if d.expect[v.String()] == "" {
+		if d.expect[v.String()].verdict == "" {
 			missing = append(missing, variantName(v))
 		}
 	}
@@ -192,7 +205,7 @@ func (r *reader) expectBlocks(d *declarations, blocks []*block) {
 	}
 }
 
-func (r *reader) expectBlock(d *declarations, b *block) (verdict lab.Verdict, chosen map[string][]string, ok bool) {
+func (r *reader) expectBlock(d *declarations, b *block) (expect wanted, chosen map[string][]string, ok bool) {
 	before := r.errors
 	dec := newDecoder(r, nil, b)
 	chosen = map[string][]string{}
@@ -215,24 +228,31 @@ func (r *reader) expectBlock(d *declarations, b *block) (verdict lab.Verdict, ch
 		var values []string
 		var single string
 		switch {
-		case name != "verdict" && i < 0:
+		case name != "verdict" && name != "rate" && i < 0:
 			r.fail(attr.NameRange, "Unknown axis", "The lab has no axis %q.%s", name, hint(name, axes, "It has"))
 			continue
 		case v.IsNull():
 			continue // as if left out
 		case assign(v, reflect.ValueOf(&single).Elem()) == nil:
 			values = []string{single}
-		case name == "verdict" || assign(v, reflect.ValueOf(&values).Elem()) != nil:
+		case name == "verdict" || name == "rate" || assign(v, reflect.ValueOf(&values).Elem()) != nil:
 			r.fail(attr.Expr.Range(), "Wrong type of value", "Text is needed here, such as \"reproduced\"; for an axis, one value or a list of values.")
 			continue
 		}
 		if name == "verdict" {
-			verdict = lab.Verdict(single)
+			expect.verdict = lab.Verdict(single)
 			switch {
-			case verdict == lab.Inconclusive:
+			case expect.verdict == lab.Inconclusive:
 				r.fail(attr.Expr.Range(), "Verdict that cannot be expected", "Inconclusive means that saigen could not do its work; it never counts as a pass. Expect %s.", list(verdicts))
 			case !slices.Contains(verdicts, single):
 				r.fail(attr.Expr.Range(), "Unknown verdict", "%q is not a verdict.%s", single, hint(single, verdicts, "Verdicts are"))
+			}
+			continue
+		}
+		if name == "rate" {
+			expect.rate = lab.Rate(single)
+			if err := expect.rate.Check(); err != nil {
+				r.fail(attr.Expr.Range(), "Wrong rate", "%v. It is how often the variants must get their verdict; without it, every time.", err)
 			}
 			continue
 		}
@@ -252,7 +272,7 @@ func (r *reader) expectBlock(d *declarations, b *block) (verdict lab.Verdict, ch
 	if !dec.has("verdict") {
 		r.fail(b.DefRange, "Missing argument", "expect needs the argument \"verdict\", one of %s.", list(verdicts))
 	}
-	return verdict, chosen, r.errors == before
+	return expect, chosen, r.errors == before
 }
 
 func (d *declarations) publicAxes() []Axis {

@@ -25,6 +25,9 @@ func Frozen(data []byte, kinds Kinds) (*lab.Lab, error) {
 	case len(l.Symptoms) == 0:
 		return nil, fmt.Errorf("cannot use the frozen lab: it has no symptom, so nothing can be proven with it")
 	}
+	if err := wellFormed(reflect.ValueOf(l.Rate), "rate"); err != nil {
+		return nil, fmt.Errorf("cannot use the frozen lab: %v", err)
+	}
 	for i := range l.Faults {
 		f := &l.Faults[i]
 		do, err := thaw(kinds.Faults, f.Kind, f.Settings)

@@ -290,3 +290,19 @@ func BenchmarkLoad100(b *testing.B) {
 		}
 	}
 }
+
+func TestRate(t *testing.T) {
+	f, diags := Load("testdata/good/rate", testKinds(), readCompose)
+	if f == nil {
+		t.Fatal(diags)
+	}
+	for _, v := range f.Variants() {
+		want := lab.Rate(">= 0.9")
+		if v[0].Value == "trixie" {
+			want = ""
+		}
+		if l := f.Lab(v); l.Expect != lab.Reproduced || l.Rate != want {
+			t.Errorf("%s: %s at a rate of %q, want %q", v, l.Expect, l.Rate, want)
+		}
+	}
+}

@@ -10,6 +10,10 @@ axis "verdict" { # ERROR: Wrong name
   values = ["a"]
 }
 
+axis "rate" { # ERROR: Wrong name
+  values = ["a"]
+}
+
 axis "debian" {
   values = ["bookworm", "trixie", "bookworm", "a b"] # ERROR: Duplicate axis value; ERROR: Wrong axis value
 }

@@ -39,6 +39,18 @@ expect {
   verdict = ["reproduced"] # ERROR: Wrong type of value
 }
 
+expect {
+  trigger = "taken"
+  verdict = "reproduced"
+  rate    = "often" # ERROR: Wrong rate … how often the variants must get their verdict
+}
+
+expect {
+  trigger = "killed"
+  verdict = "reproduced"
+  rate    = [">= 0.9"] # ERROR: Wrong type of value
+}
+
 image "host" { debian = "bookworm" }
 
 machine "server" {

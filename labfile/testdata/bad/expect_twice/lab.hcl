@@ -25,6 +25,13 @@ expect { # ERROR: Two verdicts for one variant … variant debian:bookworm trigg
   verdict = "not_reproduced"
 }
 
+expect { # ERROR: Two verdicts for one variant … at a rate of >= 0.9
+  debian  = "bookworm"
+  trigger = "taken"
+  verdict = "reproduced"
+  rate    = ">= 0.9"
+}
+
 image "host" { debian = "bookworm" }
 
 machine "server" {
