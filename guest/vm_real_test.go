@@ -65,7 +65,7 @@ func tool(name string) int {
 	case "busy": // how much of the last second the agent spent running, in hundredths
 		before := ticksOfInit()
 		<-time.After(time.Second)
-		fmt.Fprint(os.Stdout, ticksOfInit() - before)
+		fmt.Fprint(os.Stdout, ticksOfInit()-before)
 	case "count": // how many processes run a tool
 		n := 0
 		all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -74,7 +74,7 @@ func tool(name string) int {
 				n++
 			}
 		}
-		fmt.Fprint(os.Stdout, n - 1)
+		fmt.Fprint(os.Stdout, n-1)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
