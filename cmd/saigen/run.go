@@ -39,8 +39,9 @@ func (w *world) runCommand() *cobra.Command {
 		Use:   "run [LAB|FOLDER ...] [AXIS:VALUE|!AXIS:VALUE ...]",
 		Short: "Run labs and judge whether each variant gets its expected verdict",
 		Long: `Run labs: for every variant that passes the filters, the fault arm and the control arm, each from a fresh
-baseline: where the driver has snapshots, from one of it, which later runs find again. The exit code is 0 when every variant got its expected verdict, 1 when some did not, 2 when the lab or the
-command line is wrong, 3 when something could not be looked at (inconclusive), 130 when interrupted.`,
+baseline: where the driver has snapshots, from one of it, which later runs find again. The exit code is 0 when every
+variant got its expected verdict, 1 when some did not, 2 when the lab or the command line is wrong, 3 when something
+could not be looked at (inconclusive), 130 when interrupted.`,
 		Example: `  saigen run labs/stale-dns debian:bookworm trigger:port_taken
   saigen run labs '!debian:trixie' --junit results.xml
   saigen run labs/stale-dns debian:bookworm trigger:port_taken --repeat 10

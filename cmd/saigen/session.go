@@ -53,6 +53,9 @@ func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, 
 	if err := os.MkdirAll(p.runs, 0o755); err != nil {
 		return nil, err
 	}
+	if err := p.private(); err != nil {
+		return nil, err
+	}
 	if err := w.collectDead(ctx, p); err != nil {
 		fmt.Fprintf(w.stderr, "warning: an earlier run that was killed could not be undone: %v\n", err)
 	}

@@ -180,6 +180,9 @@ func (w *world) connect(ctx context.Context, run, machine string) (lab.Running, 
 	if !ok || d.connect == nil {
 		return nil, info, usage("run %s has the driver %q, which this saigen does not know", info.ID, info.Driver)
 	}
+	if err := p.checkRuntime(); err != nil { // whoever owns it could be the machine
+		return nil, info, err
+	}
 	m, err := d.connect(ctx, filepath.Join(p.runtime, string(id)), machine)
 	return m, info, err
 }
