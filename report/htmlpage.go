@@ -1,0 +1,564 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"html/template"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/runner"
+)
+
+// pageView is what the template shows.
+type pageView struct {
+	Title    string
+	Policy   template.HTML
+	Style    pageStyle
+	Scripts  []pageScript
+	Licence  string
+	Set      *setView // nil: there is one trial
+	Trials   []trialView
+	Stories  []storyView
+	Runs     []runView
+	Trouble  []string
+	Data     pageData
+	Nothing  string // why there is no trial
+	HeadLine string
+}
+
+// pageData is what the page's script reads.
+type pageData struct {
+	Trials map[string]chartTrial `json:"trials"`
+	Logs   map[string]string     `json:"logs"`
+}
+
+// setView is the index of several trials.
+type setView struct {
+	Headline string
+	Variants []variantView
+	Rows     []rowView
+}
+
+type variantView struct {
+	Lab, Variant, Sign, Tone, Odds, Times string
+}
+
+type rowView struct {
+	ID, Lab, Variant, Sign, Tone, Verdict, Expect, Because, Took string
+	Trial                                                        int
+}
+
+type storyView struct {
+	Lab  string
+	Text template.HTML
+}
+
+type trialView struct {
+	ID, Lab, Title, Name string
+	Sign, Tone, Verdict  string
+	AsExpected           string
+	Because, Hint, Tail  string
+	When, Took, Folder   string
+	Main                 *mainView
+	Symptoms, Invariants []probeView
+	Remedies             []remedyView
+	Logs                 []logView
+	Matches              int
+	Steps                []stepView
+	Drift                []string
+	Failed               []string
+	Arms                 []string
+	Phases               []phaseButton
+	Commands             []string
+	Open, Partial        bool
+}
+
+// mainView is the one probe that tells the incident best, with one figure for each part of the proof.
+type mainView struct {
+	Probe   probeView
+	What    string
+	Figures []figureView
+}
+
+type figureView struct{ Head, Value, Text, Tone string }
+
+type probeView struct {
+	ID, Name, Address, Kind, Every string
+	Sign, Tone, Outcome, Text      string
+	Settings                       []string
+	Arms                           []armPlot
+	Main                           bool
+}
+
+type armPlot struct {
+	Arm, Label string
+	Looks      int
+}
+
+type remedyView struct {
+	Name, Sign, Tone, Did, Why string
+	Nth                        int
+}
+
+// phaseButton shows one part of the time axis.
+type phaseButton struct {
+	Label      string
+	Start, End int64
+}
+
+func pageOf(runs []*storedRun) pageView {
+	s, st := scripts(), styles()
+	v := pageView{Scripts: s, Style: st, Policy: policy(s, st), Licence: uplotLicence,
+		Data: pageData{Trials: map[string]chartTrial{}, Logs: map[string]string{}}}
+	var all []*runner.Outcome
+	for _, r := range runs {
+		for _, t := range r.trials {
+			id := fmt.Sprintf("t%d", len(v.Trials)+1)
+			tv, charts := trialOf(id, r, t)
+			for i := range tv.Logs {
+				v.Data.Logs[tv.Logs[i].ID] = tv.Logs[i].Packed
+			}
+			v.Data.Trials[id] = charts
+			v.Trials = append(v.Trials, tv)
+			all = append(all, t.outcome)
+			v.addStory(t)
+		}
+		v.Runs = append(v.Runs, runOf(r))
+		for _, trouble := range r.trouble {
+			v.Trouble = append(v.Trouble, clean(trouble))
+		}
+	}
+	v.Title = titleOf(runs)
+	switch {
+	case len(all) == 0:
+		v.Nothing = "No trial was started: there is nothing to show. What happened is in the events of the run."
+	case len(all) == 1:
+		v.Trials[0].Open = true
+	default:
+		v.Set = setOf(runs, v.Trials)
+		open := slices.IndexFunc(all, func(o *runner.Outcome) bool { return !o.AsExpected() })
+		if open < 0 {
+			open = slices.IndexFunc(all, func(o *runner.Outcome) bool { return o.Verdict == lab.Reproduced })
+		}
+		v.Trials[max(open, 0)].Open = true
+	}
+	return v
+}
+
+func titleOf(runs []*storedRun) string {
+	var labs []string
+	for _, r := range runs {
+		if !slices.Contains(labs, clean(r.Lab)) {
+			labs = append(labs, clean(r.Lab))
+		}
+	}
+	return strings.Join(labs, ", ")
+}
+
+// addStory keeps each story once: the variants of a lab share one.
+func (v *pageView) addStory(t *storedTrial) {
+	if len(bytes.TrimSpace(t.story)) == 0 {
+		return
+	}
+	text := storyHTML(t.story, t.lab.Title)
+	for _, s := range v.Stories {
+		if s.Lab == t.lab.Name && s.Text == text {
+			return
+		}
+	}
+	v.Stories = append(v.Stories, storyView{clean(t.lab.Name), text})
+}
+
+func trialOf(id string, r *storedRun, t *storedTrial) (trialView, chartTrial) {
+	o := t.outcome
+	probes := probesOf(t)
+	charts := chartsOf(id, t, probes)
+	v := trialView{ID: id, Lab: clean(t.lab.Name), Title: clean(t.lab.Title), Name: trialTitle(r, t),
+		Because: sentence(clean(o.Because)), Hint: clean(o.Hint), Tail: strings.Join(lastLines(o.Tail, 40), "\n"),
+		When: o.Started.UTC().Format("2 January 2006, 15:04 UTC"), Took: Duration(o.Took), Folder: clean(o.Folder),
+		Steps: stepsOf(t), Commands: commandsOf(r, t), Partial: !t.judged}
+	v.Sign, v.Tone, v.Verdict, v.AsExpected = verdictWords(o, t.judged)
+	for _, d := range o.Drift {
+		v.Drift = append(v.Drift, clean(d))
+	}
+	for _, a := range o.Arms {
+		v.Arms = append(v.Arms, a.Name)
+		if a.Failed != "" {
+			v.Failed = append(v.Failed, clean(a.Name+" arm: "+a.Failed))
+		}
+	}
+	main := mainProbe(probes)
+	for i, p := range probes {
+		pv := probeOf(probeID(id, i), p, t)
+		if i == main && seenAnything(p) {
+			pv.Main = true
+			v.Main = mainOf(pv, p, t)
+		}
+		if p.a.Role == "invariant" {
+			v.Invariants = append(v.Invariants, pv)
+		} else {
+			v.Symptoms = append(v.Symptoms, pv)
+		}
+	}
+	for i, rem := range o.Remedies {
+		rv := remedyView{Nth: i + 1, Name: spoken(rem.Name), Sign: "✓", Tone: "good", Did: "cured", Why: clean(rem.Why)}
+		if !rem.Cured {
+			rv.Sign, rv.Tone, rv.Did = "✗", "plain", "did not cure"
+		}
+		if rem.Cured != rem.Cures {
+			rv.Tone, rv.Did = "bad", rv.Did+", against its declaration"
+		} else if !rem.Cured {
+			rv.Did += ", as declared"
+		}
+		v.Remedies = append(v.Remedies, rv)
+	}
+	v.Logs = logsOf(id, t, probes)
+	for _, l := range v.Logs {
+		v.Matches += len(l.Matches) + l.More
+	}
+	v.Phases = buttonsOf(charts)
+	return v, charts
+}
+
+func probeID(trial string, i int) string { return fmt.Sprintf("%s-p%d", trial, i) }
+
+func trialTitle(r *storedRun, t *storedTrial) string {
+	name := clean(t.lab.Variant.String())
+	for _, other := range r.trials {
+		if other != t && other.lab.Variant.String() == t.lab.Variant.String() {
+			return strings.TrimSpace(fmt.Sprintf("%s trial %d", name, t.outcome.Trial))
+		}
+	}
+	return name
+}
+
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}
+
+func verdictWords(o *runner.Outcome, judged bool) (sign, tone, verdict, expected string) {
+	verdict = spoken(string(o.Verdict))
+	expected = "expected: " + spoken(string(o.Expect))
+	switch {
+	case !judged:
+		return "?", "blind", "no verdict", expected
+	case o.Verdict == lab.Inconclusive:
+		return "?", "blind", verdict, expected
+	case o.AsExpected():
+		return "✓", "good", verdict, "as expected"
+	}
+	return "✗", "bad", verdict, expected
+}
+
+// mainProbe is the symptom that tells the incident best: how long people waited, and with the reason for it if there is
+// one.
+func mainProbe(all []probe) int {
+	best, rank := -1, -1
+	for i, p := range all {
+		n := 0
+		switch {
+		case p.a.Role != "symptom":
+			continue
+		case p.d.steps != nil:
+			n = 3
+		case p.d.time:
+			n = 2
+		case p.d.value != "":
+			n = 1
+		}
+		if n > rank {
+			best, rank = i, n
+		}
+	}
+	return best
+}
+
+func seenAnything(p probe) bool {
+	for _, looks := range p.looks {
+		if len(looks) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func probeOf(id string, p probe, t *storedTrial) probeView {
+	v := probeView{ID: id, Name: spoken(p.a.Name), Address: clean(p.a.Address()), Kind: clean(p.a.Kind), Every: string(p.a.Every), Settings: described(p.a.Settings)}
+	for _, a := range t.outcome.Arms {
+		label := "with the fault"
+		if a.Name == runner.Control {
+			label = "without the fault"
+		}
+		v.Arms = append(v.Arms, armPlot{a.Name, label, len(p.looks[a.Name])})
+	}
+	v.Sign, v.Tone, v.Outcome = "?", "blind", "not judged"
+	for _, s := range t.outcome.Symptoms {
+		if s.Address != p.a.Address() {
+			continue
+		}
+		switch v.Text = clean(s.Last); {
+		case s.CouldNot != "":
+			v.Outcome, v.Text = "could not look", clean(s.CouldNot)
+		case s.InControl:
+			v.Sign, v.Tone, v.Outcome, v.Text = "✗", "bad", "there without the fault", clean(s.Control)
+		case s.Appeared:
+			v.Sign, v.Tone, v.Outcome = "◆", "there", "appeared "+Duration(s.After)+" after the fault was in force"
+		default:
+			v.Sign, v.Tone, v.Outcome = "○", "plain", "never appeared"
+		}
+	}
+	for _, inv := range t.outcome.Invariants {
+		if inv.Address != p.a.Address() {
+			continue
+		}
+		switch v.Text = clean(inv.Last); {
+		case inv.CouldNot != "":
+			v.Outcome, v.Text = "could not look", clean(inv.CouldNot)
+		case inv.Held:
+			v.Sign, v.Tone, v.Outcome = "✓", "good", "held all the time"
+		default:
+			v.Sign, v.Tone, v.Outcome = "✗", "bad", "broke in the "+clean(inv.BrokeIn)
+		}
+	}
+	return v
+}
+
+// mainOf makes the three figures: without the fault, with it, after the remedy.
+func mainOf(pv probeView, p probe, t *storedTrial) *mainView {
+	o := t.outcome
+	m := &mainView{Probe: pv, What: mainLabel(p)}
+	curing := ""
+	for _, r := range o.Remedies {
+		if r.Cured || curing == "" {
+			curing = r.Name
+		}
+	}
+	texts := runner.SymptomResult{}
+	for _, s := range o.Symptoms {
+		if s.Address == p.a.Address() {
+			texts = s
+		}
+	}
+	values := map[string][]float64{}
+	for _, a := range o.Arms {
+		add := func(key string, kind runner.PhaseKind, remedy string) {
+			values[key] = append(values[key], p.during(a, func(ph runner.Phase) bool { return ph.Kind == kind && ph.Remedy == remedy })...)
+		}
+		add("without", runner.Baseline, "")
+		add("without", runner.Hold, "")
+		add("with", runner.InForce, "")
+		add("after", runner.Soak, curing)
+	}
+	figure := func(key, head, text, tone string) {
+		f := figureView{Head: head, Value: "–", Text: clean(text), Tone: tone}
+		if all := values[key]; len(all) > 0 {
+			f.Value = p.d.words(p.d.extreme(all))
+			if p.d.page {
+				f.Text = fmt.Sprintf("median %s of %s", p.d.words(middle(all)), plural(len(all), "page"))
+				if tone == "there" && p.d.steps != nil {
+					f.Text += "; " + clean(text)
+				}
+			}
+		}
+		m.Figures = append(m.Figures, f)
+	}
+	figure("without", "without the fault", texts.Control, "calm")
+	figure("with", "with the fault", texts.Last, map[bool]string{true: "there", false: "calm"}[texts.Appeared])
+	if curing != "" {
+		figure("after", "after “"+spoken(curing)+"”", texts.AfterCure, "calm")
+	}
+	return m
+}
+
+// middle is the median; all is not empty.
+func middle(all []float64) float64 {
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[(len(sorted)-1)/2]
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func mainLabel(p probe) string {
+	if p.d.page {
+		return "The slowest page"
+	}
+	return "The highest number of " + p.d.label
+}
+
+// buttonsOf are the parts of a trial that are worth a closer look.
+func buttonsOf(c chartTrial) []phaseButton {
+	out := []phaseButton{{"whole run", 0, c.End}}
+	add := func(label string, kinds ...string) {
+		from, to := int64(math.MaxInt64), int64(0)
+		for _, p := range c.Phases[runner.Fault] {
+			if slices.Contains(kinds, p.Kind) {
+				from, to = min(from, p.Start), max(to, p.End)
+			}
+		}
+		if from < to {
+			out = append(out, phaseButton{label, from, to})
+		}
+	}
+	add("injecting", string(runner.Inject))
+	add("fault", string(runner.InForce))
+	add("remedies", string(runner.Treat), string(runner.Soak))
+	return out
+}
+
+// runView is what a run ran on.
+type runView struct {
+	ID, Lab, Driver, Saigen, Host, When, Took, Folder string
+	Ended                                             bool
+	Leaks                                             []string
+	Images                                            []imageView
+}
+
+type imageView struct {
+	Name, Debian, Arch string
+	Asked, Others      []packageView
+}
+
+type packageView struct{ Name, Version string }
+
+func runOf(r *storedRun) runView {
+	v := runView{ID: clean(string(r.ID)), Lab: clean(r.Lab), Driver: clean(r.Driver), Saigen: clean(r.Saigen), Ended: r.ended,
+		When: r.Started.UTC().Format("2 January 2006, 15:04:05 UTC"), Took: Duration(r.took), Folder: clean(filepath.Base(r.folder))}
+	var host []string
+	for _, s := range []string{r.Host.System, r.Host.Kernel, r.Host.Arch} {
+		if s != "" {
+			host = append(host, clean(s))
+		}
+	}
+	if r.Host.CPUs > 0 {
+		host = append(host, fmt.Sprintf("%d processors", r.Host.CPUs))
+	}
+	if r.Host.Memory > 0 {
+		host = append(host, fmt.Sprintf("%.1f GiB of memory", float64(r.Host.Memory)/(1<<30)))
+	}
+	v.Host = strings.Join(host, ", ")
+	for _, l := range r.leaks {
+		v.Leaks = append(v.Leaks, clean(l))
+	}
+	asked := map[string]bool{}
+	for _, t := range r.trials {
+		for _, i := range t.lab.Images {
+			for _, p := range i.Packages {
+				asked[i.Name+" "+p] = true
+			}
+		}
+	}
+	for _, i := range r.images {
+		iv := imageView{Name: clean(i.Image), Debian: clean(i.Debian), Arch: clean(i.Arch)}
+		for name, version := range i.Packages {
+			p := packageView{clean(name), clean(version)}
+			if asked[i.Image+" "+name] || i.Debian == "" {
+				iv.Asked = append(iv.Asked, p)
+			} else {
+				iv.Others = append(iv.Others, p)
+			}
+		}
+		for _, all := range [][]packageView{iv.Asked, iv.Others} {
+			slices.SortFunc(all, func(a, b packageView) int { return cmp.Compare(a.Name, b.Name) })
+		}
+		v.Images = append(v.Images, iv)
+	}
+	return v
+}
+
+// commandsOf are the commands that make the same again, and those that go in and look.
+func commandsOf(r *storedRun, t *storedTrial) []string {
+	lab := quoted(cmp.Or(r.Path, r.Lab))
+	variant := ""
+	for _, c := range t.lab.Variant {
+		variant += " " + quoted(c.Axis+":"+c.Value)
+	}
+	driver := ""
+	if r.Driver != "" {
+		driver = " --driver " + quoted(r.Driver)
+	}
+	out := []string{"saigen run " + lab + variant + driver, "saigen up " + lab + variant + driver}
+	shell := "saigen shell"
+	if len(r.Accounts) > 0 {
+		shell += " --account " + quoted(r.Accounts[0])
+	}
+	return append(out, shell, "saigen down")
+}
+
+// quoted is a word for a shell.
+func quoted(s string) string {
+	s = clean(s)
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,@%+=", r)
+	}
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// setOf is the index of several trials: k of n for each variant, and a row for each trial.
+func setOf(runs []*storedRun, trials []trialView) *setView {
+	s := &setView{}
+	at := 0
+	good, bad, blind := 0, 0, 0
+	for _, r := range runs {
+		var judged []*runner.Outcome
+		for _, t := range r.trials {
+			tv := trials[at]
+			at++
+			o := t.outcome
+			switch tv.Tone {
+			case "good":
+				good++
+			case "bad":
+				bad++
+			default:
+				blind++
+			}
+			s.Rows = append(s.Rows, rowView{ID: tv.ID, Lab: tv.Lab, Variant: clean(t.lab.Variant.String()), Sign: tv.Sign, Tone: tv.Tone,
+				Verdict: tv.Verdict, Expect: spoken(string(o.Expect)), Because: tv.Because, Took: tv.Took, Trial: o.Trial})
+			if t.judged {
+				judged = append(judged, o)
+			}
+		}
+		for _, v := range runner.Summarise(r.Lab, r.ID, judged).Variants {
+			if v.AsExpected.N+v.Inconclusive < 2 {
+				continue
+			}
+			vv := variantView{Lab: clean(r.Lab), Variant: variantName(v.Variant), Sign: "✓", Tone: "good", Odds: odds(v), Times: toSymptoms(v)}
+			switch {
+			case v.AsExpected.K < v.AsExpected.N:
+				vv.Sign, vv.Tone = "✗", "bad"
+			case v.Inconclusive > 0:
+				vv.Sign, vv.Tone = "?", "blind"
+			}
+			s.Variants = append(s.Variants, vv)
+		}
+	}
+	s.Headline = fmt.Sprintf("%d of %d trials got the verdict that their lab expects", good, len(trials))
+	if bad > 0 {
+		s.Headline += fmt.Sprintf(", %d did not", bad)
+	}
+	if blind > 0 {
+		s.Headline += fmt.Sprintf(", %d could not be judged", blind)
+	}
+	s.Headline += "."
+	return s
+}
