@@ -17,15 +17,15 @@ type Plain struct {
 	w       io.Writer
 	st      Style
 	start   time.Time
-	phases  map[string]time.Time // when the phase of an arm began: both arms may run at a time
+	phases  map[string]time.Time // when the phase of an arm of a trial began: they may run side by side
 	trials  int
-	current int
+	started map[string]int // which trial it is, in the order of their start
 }
 
 // NewPlain returns a sink that writes to w, without colour; a line of an event is as long as it is.
 func NewPlain(w io.Writer, st Style) *Plain {
 	st.Color = false
-	return &Plain{w: w, st: st, phases: map[string]time.Time{}}
+	return &Plain{w: w, st: st, phases: map[string]time.Time{}, started: map[string]int{}}
 }
 
 // Event prints the event when it matters at the style's level.
@@ -35,29 +35,29 @@ func (p *Plain) Event(e runner.Event) {
 	}
 	switch e.Type {
 	case runner.RunStarted:
-		p.trials, p.current = e.Trials, 0
+		p.trials, p.started = e.Trials, map[string]int{}
 		p.line(e, runName(e))
 	case runner.DriverChosen:
 		if e.Text != "" {
 			p.line(e, e.Text)
 		}
 	case runner.TrialStarted:
-		p.current++
-		p.line(e, joinText(trialName(e, p.current, p.trials), e.Text))
+		p.started[trialKey(e)] = len(p.started) + 1
+		p.line(e, joinText(p.trial(e), e.Text))
 	case runner.PhaseStarted:
-		p.phases[e.Arm] = e.At
-		p.line(e, joinText(where(e)+" started"+atMost(e.Budget), e.Text))
+		p.phases[trialKey(e)+e.Arm] = e.At
+		p.line(e, joinText(p.where(e)+" started"+atMost(e.Budget), e.Text))
 	case runner.PhaseEnded:
-		p.line(e, joinText(where(e)+" ended after "+Duration(e.At.Sub(p.phases[e.Arm])), e.Text))
+		p.line(e, joinText(p.where(e)+" ended after "+Duration(e.At.Sub(p.phases[trialKey(e)+e.Arm])), e.Text))
 	case runner.Step:
-		p.line(e, joinText(where(e), e.Text+atMost(e.Budget)))
+		p.line(e, joinText(p.where(e), e.Text+atMost(e.Budget)))
 	case runner.Observed:
 		if p.st.Level >= Verbose {
-			p.line(e, joinText(where(e), e.Subject+" "+observed(e)))
+			p.line(e, joinText(p.where(e), e.Subject+" "+observed(e)))
 		}
 	case runner.Appeared:
 		if !strings.HasPrefix(e.Phase, string(runner.Treat)) { // while a remedy runs nothing is judged
-			p.line(e, joinText(where(e), "appeared "+e.Subject, e.Text))
+			p.line(e, joinText(p.where(e), "appeared "+e.Subject, e.Text))
 		}
 	case runner.TrialEnded:
 		p.trialEnded(e)
@@ -70,7 +70,7 @@ func (p *Plain) Event(e runner.Event) {
 	case runner.Broken, runner.Warning, runner.Failed, runner.Leaked:
 		p.trouble(e)
 	default: // prepared, and what a later runner may tell
-		p.line(e, joinText(string(e.Type), e.Text))
+		p.line(e, joinText(p.of(e), string(e.Type), e.Text))
 	}
 }
 
@@ -79,7 +79,7 @@ func (p *Plain) trialEnded(e runner.Event) {
 		return
 	}
 	o := e.Outcome
-	text := joinText(trialName(e, p.current, p.trials), gotExpected(o.Verdict, o.Expect)+" ("+Duration(o.Took)+")")
+	text := joinText(p.trial(e), gotExpected(o.Verdict, o.Expect)+" ("+Duration(o.Took)+")")
 	if p.st.Level > Quiet || !o.AsExpected() {
 		p.write(e.At, joinText(text, o.Because))
 	}
@@ -87,7 +87,7 @@ func (p *Plain) trialEnded(e runner.Event) {
 
 // trouble is printed at every level.
 func (p *Plain) trouble(e runner.Event) {
-	p.write(e.At, joinText(where(e), strings.ToUpper(string(e.Type))+" "+e.Subject, e.Text))
+	p.write(e.At, joinText(p.where(e), strings.ToUpper(string(e.Type))+" "+e.Subject, e.Text))
 	indent := strings.Repeat(" ", elapsedWidth+4)
 	for _, line := range explanation(p.st, e.Hint, e.Tail, tailLines) {
 		put(p.w, indent+line)
@@ -117,6 +117,21 @@ func explanation(st Style, hint, tail string, most int) []string {
 	}
 	return lines
 }
+
+// trialKey tells trials apart.
+func trialKey(e runner.Event) string { return fmt.Sprintf("%s\n%d\n", e.Variant, e.Trial) }
+
+func (p *Plain) trial(e runner.Event) string { return trialName(e, p.started[trialKey(e)], p.trials) }
+
+// of is the trial that a line is about, where several run side by side.
+func (p *Plain) of(e runner.Event) string {
+	if !p.st.Parallel || e.Trial == 0 {
+		return ""
+	}
+	return p.trial(e) + ":"
+}
+
+func (p *Plain) where(e runner.Event) string { return joinText(p.of(e), where(e)) }
 
 // where is "fault arm, soak forget_the_network:"; empty outside an arm.
 func where(e runner.Event) string {

@@ -11,12 +11,14 @@ import (
 
 // Style says how to print.
 type Style struct {
-	Color  bool   // false with NO_COLOR set, and when the output is no terminal
-	ASCII  bool   // the locale is not UTF-8
-	Width  int    // columns; 0: lines are as long as they are
-	Height int    // rows that a summary should fit on; 0: as many as it takes
-	Level  Level  // --quiet, nothing, -v
-	Up     string // the command that goes into this lab, "saigen up labs/stale-dns"; empty: made from the lab's name
+	Color  bool  // false with NO_COLOR set, and when the output is no terminal
+	ASCII  bool  // the locale is not UTF-8
+	Width  int   // columns; 0: lines are as long as they are
+	Height int   // rows that a summary should fit on; 0: as many as it takes
+	Level  Level // --quiet, nothing, -v
+	// Parallel says that trials may run side by side, so that each line says of which it is.
+	Parallel bool
+	Up       string // the command that goes into this lab, "saigen up labs/stale-dns"; empty: made from the lab's name
 }
 
 // Level says how much to print.

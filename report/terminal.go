@@ -24,7 +24,7 @@ type Terminal struct {
 	screen  screen
 
 	mu      sync.Mutex
-	view    view
+	view    lanes
 	pending []string // lines to print for good with the next frame
 	partial []byte   // of what was handed to Write
 	closed  bool

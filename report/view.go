@@ -177,26 +177,35 @@ func (v *view) lines(st Style, now time.Time) []string {
 	}
 	g := st.glyphs()
 	var out []string
-	head := cmp.Or(clean(v.trial.Variant), v.run)
-	if v.trials > 1 && v.nth > 0 {
-		head += fmt.Sprintf("  %d of %d", v.nth, v.trials)
-	}
-	if !v.trial.At.IsZero() {
-		took := running(now.Sub(v.trial.At))
-		head = st.cut(head, st.Width-width(took)-2)
-		head = pad(head, st.Width-width(took)) + took
-	}
-	out = append(out, st.paint(dim, strings.Repeat(g.rule, st.Width)), st.paint(bold, head))
+	out = append(out, st.paint(dim, strings.Repeat(g.rule, st.Width)), st.paint(bold, v.head(st, "", now)))
 	out = append(out, v.armLines(st, now)...)
 	quiet := !slices.ContainsFunc(v.arms, func(a *armView) bool { return !a.ended })
 	switch {
 	case quiet && !v.step.At.IsZero():
-		took := spent(v.step, now)
-		out = append(out, "  "+pad(st.cut(clean(v.step.Text), st.Width-width(took)-4), st.Width-width(took)-4)+"  "+took)
+		out = append(out, "  "+v.stepLine(st, now))
 	case len(v.arms) == 0:
 		out = append(out, "") // its line stays when there is nothing to say
 	}
 	return append(out, v.table(st)...)
+}
+
+// head is the trial, and for how long it has been under way.
+func (v *view) head(st Style, sign string, now time.Time) string {
+	head := sign + cmp.Or(clean(v.trial.Variant), v.run)
+	if v.trials > 1 && v.nth > 0 {
+		head += fmt.Sprintf("  %d of %d", v.nth, v.trials)
+	}
+	if v.trial.At.IsZero() {
+		return head
+	}
+	took := running(now.Sub(v.trial.At))
+	return pad(st.cut(head, st.Width-width(took)-2), st.Width-width(took)) + took
+}
+
+// stepLine is the step of no arm.
+func (v *view) stepLine(st Style, now time.Time) string {
+	took := spent(v.step, now)
+	return pad(st.cut(clean(v.step.Text), st.Width-width(took)-4), st.Width-width(took)-4) + "  " + took
 }
 
 // spent is "12 s of 2 m 00 s".
