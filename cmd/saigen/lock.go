@@ -47,6 +47,22 @@ func (k *lockKeeper) drift(l *lab.Lab) []string {
 	return out
 }
 
+// record writes what went into the images of this run into its folder, as a lock of its own.
+func (k *lockKeeper) record(folder string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var now image.Lock
+	for _, images := range k.built {
+		for _, b := range images {
+			now.Update(b)
+		}
+	}
+	if len(now.Images) == 0 {
+		return nil
+	}
+	return now.Write(folder)
+}
+
 // save writes what is new into the lock file, and with all also what has drifted.
 func (k *lockKeeper) save(all bool) error {
 	k.mu.Lock()

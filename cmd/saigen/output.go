@@ -53,7 +53,7 @@ func (s *sinks) close() {
 // printer is how a run is shown: JSON lines, a live view on a terminal, plain lines elsewhere.
 func (w *world) printer(f runFlags, path string, on chosenDriver) (runner.Sink, func()) {
 	st := w.style(w.stdout)
-	st.Up = upCommandLine(path, on)
+	st.Up, st.Parallel = upCommandLine(path, on), f.parallel > 1
 	switch {
 	case f.quiet:
 		st.Level = report.Quiet

@@ -292,6 +292,7 @@ func (r *activeRun) finish(ctx context.Context, summary *runner.Summary) {
 		if err := r.store(summary); err != nil {
 			r.sinks.tell(runner.Event{Type: runner.Warning, Text: fmt.Sprintf("cannot store the summary: %v", err)})
 		}
+		r.leaveReport()
 		r.sinks.tell(runner.Event{Type: runner.RunEnded, Summary: summary})
 	}
 	r.sinks.close()

@@ -35,6 +35,8 @@ type runInfo struct {
 	Driver   string      `json:"driver"`
 	Why      string      `json:"driver_why,omitempty"` // why saigen chose it; empty: it was asked for
 	Started  time.Time   `json:"started"`
+	Saigen   string      `json:"saigen,omitempty"` // its version
+	Host     hostInfo    `json:"host"`
 	Variants []string    `json:"variants"`
 	Machines []string    `json:"machines"`           // names, in the order of their start
 	Accounts []string    `json:"accounts,omitempty"` // of the first machine
@@ -72,7 +74,7 @@ func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, 
 	if err != nil {
 		return nil, err
 	}
-	s.info = runInfo{ID: s.id, Lab: file.Name, Path: filepath.Dir(file.Path), Dir: file.Dir, Driver: on.name, Why: on.why, Started: time.Now()}
+	s.info = runInfo{ID: s.id, Lab: file.Name, Path: filepath.Dir(file.Path), Dir: file.Dir, Driver: on.name, Why: on.why, Started: time.Now(), Saigen: thisVersion(), Host: thisHost()}
 	for _, l := range labs {
 		s.info.Variants = append(s.info.Variants, l.Variant.String())
 	}

@@ -16,16 +16,11 @@ func (w *world) versionCommand() *cobra.Command {
 		Short: "Print saigen's version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := version
-			info, ok := debug.ReadBuildInfo()
-			if v == "" && ok {
-				v = info.Main.Version
-			}
 			goVersion := ""
-			if ok {
+			if info, ok := debug.ReadBuildInfo(); ok {
 				goVersion = " " + info.GoVersion
 			}
-			fmt.Fprintf(w.stdout, "saigen %s%s\n", v, goVersion)
+			fmt.Fprintf(w.stdout, "saigen %s%s\n", thisVersion(), goVersion)
 			return nil
 		},
 	}
