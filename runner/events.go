@@ -23,7 +23,8 @@ type Event struct {
 
 	Observation *lab.Observation `json:"-"` // with Observed; kept in observations.jsonl, not among the events
 	Holds       bool             `json:"holds,omitempty"`
-	Trials      int              `json:"trials,omitempty"`  // with RunStarted: variants times repetitions
+	Trials      int              `json:"trials,omitempty"`  // with RunStarted: how many there may be: variants times repetitions
+	Seed        uint64           `json:"seed,omitempty"`    // with RunStarted: of the order of the trials; 0: as declared
 	Outcome     *Outcome         `json:"outcome,omitempty"` // with TrialEnded
 	Summary     *Summary         `json:"summary,omitempty"` // with RunEnded
 }

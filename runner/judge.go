@@ -16,7 +16,8 @@ type Outcome struct {
 	Trial   int         `json:"trial"`
 	Verdict lab.Verdict `json:"verdict"`
 	Expect  lab.Verdict `json:"expect"`
-	Because string      `json:"because"` // one or two sentences for people
+	Rate    lab.Rate    `json:"rate,omitempty"` // how often the variant must get it; empty: every time
+	Because string      `json:"because"`        // one or two sentences for people
 	Hint    string      `json:"hint,omitempty"`
 	Tail    string      `json:"tail,omitempty"`
 
@@ -78,7 +79,7 @@ type Looks struct {
 // Where several rows of the design's table apply, the first of this order wins: inconclusive (the table cannot be
 // read at all), invariant_broken, control_dirty, not_reproduced, remedy_ineffective, unexpected_cure, reproduced.
 func Judge(l *lab.Lab, r *Record) Outcome {
-	o := Outcome{Lab: l.Name, Variant: l.Variant, Expect: l.Expect, Arms: r.Arms, Looks: countLooks(l, r)}
+	o := Outcome{Lab: l.Name, Variant: l.Variant, Expect: l.Expect, Rate: l.Rate, Arms: r.Arms, Looks: countLooks(l, r)}
 	fault, _ := r.arm(Fault)
 	control, _ := r.arm(Control)
 

@@ -1,8 +1,12 @@
 package runner
 
-import "math"
+import (
+	"math"
+	"slices"
+	"time"
+)
 
-// Rate is k of n with its 95 % Wilson score interval.
+// Rate is k of n with its Wilson score interval.
 type Rate struct {
 	K    int     `json:"k"`
 	N    int     `json:"n"`
@@ -10,15 +14,37 @@ type Rate struct {
 	High float64 `json:"high"`
 }
 
-// NewRate computes the interval; see E. B. Wilson, J. Am. Stat. Assoc. 22 (1927), 209–212. With n = 0 nothing is
-// known: 0 to 1.
-func NewRate(k, n int) Rate {
+// usualConfidence is that of an interval for which nobody asked for another one.
+const usualConfidence = 0.95
+
+// NewRate computes the 95 % interval.
+func NewRate(k, n int) Rate { return RateAt(k, n, usualConfidence) }
+
+// RateAt computes the interval at a confidence between 0 and 1; see E. B. Wilson, J. Am. Stat. Assoc. 22 (1927), 209–212.
+// With n = 0 nothing is known: 0 to 1.
+func RateAt(k, n int, confidence float64) Rate {
 	if n == 0 {
 		return Rate{High: 1}
 	}
-	const z = 1.959963984540054 // the normal distribution's 97.5 % point
+	z := math.Sqrt2 * math.Erfinv(confidence)
 	p, m := float64(k)/float64(n), float64(n)
 	centre := (p + z*z/(2*m)) / (1 + z*z/m)
 	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
 	return Rate{K: k, N: n, Low: max(0, centre-half), High: min(1, centre+half)}
+}
+
+// Times is how durations are distributed, in nanoseconds.
+type Times struct {
+	N      int           `json:"n"`
+	Min    time.Duration `json:"min"`
+	Median time.Duration `json:"median"`
+	P95    time.Duration `json:"p95"` // the least that 95 % of them do not exceed
+	Max    time.Duration `json:"max"`
+}
+
+// NewTimes says how durations are distributed; there must be one at least.
+func NewTimes(all []time.Duration) Times {
+	d := slices.Sorted(slices.Values(all))
+	n := len(d)
+	return Times{N: n, Min: d[0], Median: (d[(n-1)/2] + d[n/2]) / 2, P95: d[(95*n+99)/100-1], Max: d[n-1]}
 }

@@ -37,6 +37,11 @@ type Runner struct {
 	// Fresh has the run use no snapshot that was stored before. Where the driver has snapshots it makes its own, which its later
 	// arms start from, and which no other run finds.
 	Fresh bool
+	// Until, between 0 and 1, is the confidence at which the trials of a variant end as soon as they decide; see Gate. 0: every
+	// variant is run as often as was asked for.
+	Until float64
+	// Seed shuffles the order in which trials are run, the same for the same seed; 0: as declared.
+	Seed uint64
 	// Drift, where set, says which packages of a prepared lab differ from those it was last found good with.
 	Drift func(*lab.Lab) []string
 

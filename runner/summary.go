@@ -11,6 +11,8 @@ type Summary struct {
 	Lab      string          `json:"lab"`
 	Run      lab.RunID       `json:"run"`
 	Driver   string          `json:"driver,omitempty"` // what ran the machines
+	Seed     uint64          `json:"seed,omitempty"`   // of the order in which the trials were run; 0: as declared
+	Until    float64         `json:"until,omitempty"`  // the confidence at which they ended; 0: as many as were asked for
 	Variants []VariantResult `json:"variants"`
 	Outcomes []*Outcome      `json:"-"`
 	Leaks    []string        `json:"leaks,omitempty"`
@@ -22,11 +24,26 @@ type Summary struct {
 type VariantResult struct {
 	Variant      lab.Variant `json:"variant"`
 	Expect       lab.Verdict `json:"expect"`
-	AsExpected   Rate        `json:"as_expected"`  // of the conclusive trials
-	Inconclusive int         `json:"inconclusive"` // counted apart
+	Rate         lab.Rate    `json:"rate,omitempty"` // how often it must be got; empty: every time
+	AsExpected   Rate        `json:"as_expected"`    // of the conclusive trials
+	Inconclusive int         `json:"inconclusive"`   // counted apart
+	Decision     Decision    `json:"decision"`
 	Because      string      `json:"because,omitempty"`
-	// ToSymptom is the time from the start of the fault phase to each symptom, over the trials in which it appeared.
+	// ToSymptom is the time from the start of the fault phase to each symptom, over the trials in which it appeared, and Times
+	// how it is distributed.
 	ToSymptom map[string][]time.Duration `json:"to_symptom,omitempty"`
+	Times     map[string]Times           `json:"times,omitempty"`
+}
+
+// Exit is the exit code of a run of this variant alone.
+func (v VariantResult) Exit() int {
+	switch v.Decision {
+	case Missed:
+		return ExitUnexpected
+	case Met:
+		return ExitExpected
+	}
+	return ExitInconclusive
 }
 
 // The exit codes of saigen.
@@ -38,51 +55,60 @@ const (
 	ExitInterrupted  = 130 // ^C
 )
 
-// Summarise counts the trials of a run. The exit code is that of the worst trial: a wrong verdict outranks an
-// inconclusive one.
+// Summarise counts the trials of a run that took as many as were asked for.
 func Summarise(name string, run lab.RunID, outcomes []*Outcome) *Summary {
-	s := &Summary{Lab: name, Run: run, Outcomes: outcomes}
+	return Gate{}.Summarise(name, run, outcomes)
+}
+
+// Summarise counts the trials of a run. The exit code is that of the worst variant: a wrong verdict outranks an
+// inconclusive one.
+func (g Gate) Summarise(name string, run lab.RunID, outcomes []*Outcome) *Summary {
+	s := &Summary{Lab: name, Run: run, Until: g.Until, Outcomes: outcomes}
 	place := map[string]int{}
-	expected := map[string]int{}
-	conclusive := map[string]int{}
-	wrong, unsure := false, false
 	for _, o := range outcomes {
 		key := o.Variant.String()
 		if _, ok := place[key]; !ok {
 			place[key] = len(s.Variants)
-			s.Variants = append(s.Variants, VariantResult{Variant: o.Variant, Expect: o.Expect})
+			s.Variants = append(s.Variants, VariantResult{Variant: o.Variant, Expect: o.Expect, Rate: o.Rate})
 		}
-		v := &s.Variants[place[key]]
-		switch {
-		case o.Verdict == lab.Inconclusive:
-			unsure = true
-			v.Inconclusive++
-			v.Because = o.Because
-			continue
-		case o.AsExpected():
-			expected[key]++
-		default:
-			wrong = true
-			v.Because = o.Because
-		}
-		conclusive[key]++
-		for _, sym := range o.Symptoms {
-			if sym.Appeared {
-				if v.ToSymptom == nil {
-					v.ToSymptom = map[string][]time.Duration{}
-				}
-				v.ToSymptom[sym.Address] = append(v.ToSymptom[sym.Address], sym.After)
+		s.Variants[place[key]].count(o)
+	}
+	for i := range s.Variants {
+		v := &s.Variants[i]
+		v.AsExpected = RateAt(v.AsExpected.K, v.AsExpected.N, g.confidence())
+		for address, all := range v.ToSymptom {
+			if v.Times == nil {
+				v.Times = map[string]Times{}
 			}
+			v.Times[address] = NewTimes(all)
 		}
-	}
-	for key, i := range place {
-		s.Variants[i].AsExpected = NewRate(expected[key], conclusive[key])
-	}
-	switch {
-	case wrong:
-		s.Exit = ExitUnexpected
-	case unsure:
-		s.Exit = ExitInconclusive
+		g.judge(v)
+		if exit := v.Exit(); s.Exit != ExitUnexpected && exit != ExitExpected {
+			s.Exit = exit
+		}
 	}
 	return s
+}
+
+// count takes in one trial.
+func (v *VariantResult) count(o *Outcome) {
+	if o.Verdict == lab.Inconclusive {
+		v.Inconclusive++
+		v.Because = o.Because
+		return
+	}
+	v.AsExpected.N++
+	if o.AsExpected() {
+		v.AsExpected.K++
+	} else {
+		v.Because = o.Because
+	}
+	for _, sym := range o.Symptoms {
+		if sym.Appeared {
+			if v.ToSymptom == nil {
+				v.ToSymptom = map[string][]time.Duration{}
+			}
+			v.ToSymptom[sym.Address] = append(v.ToSymptom[sym.Address], sym.After)
+		}
+	}
 }

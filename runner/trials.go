@@ -62,15 +62,16 @@ func (r *Runner) trial(ctx context.Context, l *lab.Lab, n, slot int) (*Outcome, 
 	return &o, nil
 }
 
-// All executes every given variant of a lab repeat times, up to Parallel trials at once, and stops early only when ctx
-// ends or machines are kept. The outcomes of the trials that were completed are returned in the order in which they are
-// declared, with ctx's error, or with what kept the evidence from being written: a trial without it does not count.
+// All executes every given variant of a lab repeat times, up to Parallel trials at once; with Until, at most repeat times,
+// inconclusive trials not counted. It stops early when ctx ends or machines are kept. The outcomes of the trials that were
+// completed are returned in the order in which they are declared, with ctx's error, or with what kept the evidence from
+// being written: a trial without it does not count.
 func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary, error) {
 	began := time.Now()
-	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: len(labs) * repeat})
+	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: len(labs) * repeat, Seed: r.Seed})
 	outcomes, lost := r.trials(ctx, labs, repeat)
-	s := Summarise(labs[0].Name, r.Run, outcomes)
-	s.Took = time.Since(began)
+	s := Gate{Until: r.Until}.Summarise(labs[0].Name, r.Run, outcomes)
+	s.Took, s.Seed = time.Since(began), r.Seed
 	if ctx.Err() != nil {
 		s.Exit = ExitInterrupted
 	}
@@ -84,78 +85,28 @@ func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary
 func (r *Runner) trials(ctx context.Context, labs []*lab.Lab, repeat int) ([]*Outcome, error) {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	p := newPlan(labs, repeat)
+	p := newPlan(labs, repeat, Gate{Until: r.Until}, r.Seed)
 	var all sync.WaitGroup
-	for slot := range min(r.slots(labs), len(p.trials)) {
+	for slot := range min(r.slots(labs), len(p.order)) {
 		all.Go(func() {
 			for running.Err() == nil && r.keptArm() == nil {
-				t := p.next()
-				if t == nil {
+				v, n := p.next()
+				if v == nil {
 					return
 				}
-				o, err := r.trial(running, t.l, t.n, slot+1)
+				o, err := r.trial(running, v.l, n, slot+1)
 				if err != nil {
 					stop(err) // the first one is what counts: the others are cancelled by it
 					return
 				}
-				p.ended(t, o)
+				if why := p.ended(v, n, o); why != "" {
+					r.tell(Event{Type: Step, Variant: v.l.Variant.String(), Text: why})
+				}
 			}
 		})
 	}
 	all.Wait()
 	return p.outcomes(), context.Cause(running)
-}
-
-// plan is which trials are to run. Its methods may be called at any time.
-type plan struct {
-	mu     sync.Mutex
-	trials []*planned // in the order in which they are declared
-	given  int        // how many of them have been handed out
-}
-
-type planned struct {
-	l       *lab.Lab
-	n       int
-	outcome *Outcome // nil: not ended
-}
-
-func newPlan(labs []*lab.Lab, repeat int) *plan {
-	p := &plan{}
-	for _, l := range labs {
-		for n := 1; n <= repeat; n++ {
-			p.trials = append(p.trials, &planned{l: l, n: n})
-		}
-	}
-	return p
-}
-
-// next hands out a trial; nil: there is none left.
-func (p *plan) next() *planned {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.given == len(p.trials) {
-		return nil
-	}
-	p.given++
-	return p.trials[p.given-1]
-}
-
-func (p *plan) ended(t *planned, o *Outcome) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t.outcome = o
-}
-
-func (p *plan) outcomes() []*Outcome {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out []*Outcome
-	for _, t := range p.trials {
-		if t.outcome != nil {
-			out = append(out, t.outcome)
-		}
-	}
-	return out
 }
 
 // usualMemory is what a machine is taken to need that declares no memory.

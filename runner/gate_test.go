@@ -1,0 +1,207 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/labtest"
+	"github.com/saigen-lab/saigen/runner"
+)
+
+// outcomes makes trials of one variant: k as expected, then wrong ones, then inconclusive ones.
+func outcomes(rate lab.Rate, k, wrong, inconclusive int) []*runner.Outcome {
+	var all []*runner.Outcome
+	for i := range k + wrong + inconclusive {
+		o := &runner.Outcome{Verdict: lab.Reproduced, Expect: lab.Reproduced, Rate: rate, Because: "fine"}
+		switch {
+		case i >= k+wrong:
+			o.Verdict, o.Because = lab.Inconclusive, "the machine was lost"
+		case i >= k:
+			o.Verdict, o.Because = lab.NotReproduced, "never appeared"
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+func TestGate(t *testing.T) {
+	for _, c := range []struct {
+		name                   string
+		rate                   lab.Rate
+		until                  float64
+		k, wrong, inconclusive int
+		want                   runner.Decision
+		exit                   int
+		because                string
+	}{
+		{"every time", "", 0, 3, 0, 0, runner.Met, runner.ExitExpected, ""},
+		{"not every time", "", 0, 30, 1, 0, runner.Missed, runner.ExitUnexpected, "never appeared"},
+		{"one could not look", "", 0, 30, 0, 1, runner.Undecided, runner.ExitInconclusive, "the machine was lost"},
+		{"nothing", "", 0, 0, 0, 2, runner.Undecided, runner.ExitInconclusive, "the machine was lost"},
+		{"34 are too few for 0.9", ">= 0.9", 0, 34, 0, 0, runner.Undecided, runner.ExitInconclusive,
+			"reproduced in 34 of 34 trials, 95 % interval 0.90 to 1.00, does not decide, and the rate must be >= 0.9: more trials are needed"},
+		{"35 are enough for 0.9", ">= 0.9", 0, 35, 0, 0, runner.Met, runner.ExitExpected, "35 of 35"},
+		{"some other verdicts", ">= 0.5", 0, 20, 5, 0, runner.Met, runner.ExitExpected, "20 of 25 trials, 95 % interval 0.61 to 0.91: the rate must be >= 0.5"},
+		{"too rarely", ">= 0.9", 0, 20, 15, 0, runner.Missed, runner.ExitUnexpected, "20 of 35 trials"},
+		{"rarely enough", "<= 0.5", 0, 2, 18, 0, runner.Met, runner.ExitExpected, ""},
+		{"not rarely enough", "<= 0.05", 0, 5, 5, 0, runner.Missed, runner.ExitUnexpected, "the rate must be <= 0.05"},
+		{"some could not look", ">= 0.5", 0, 20, 0, 3, runner.Met, runner.ExitExpected, ""},
+		{"too many could not look", ">= 0.5", 0, 12, 0, 4, runner.Undecided, runner.ExitInconclusive, "given up: 4 trials were inconclusive, and 12 were not; the last one: the machine was lost"},
+		{"not too many of more", ">= 0.5", 0, 16, 0, 4, runner.Met, runner.ExitExpected, ""},
+		{"until the usual verdict", "", 0.95, 4, 0, 0, runner.Met, runner.ExitExpected, ""},
+		{"not yet the usual verdict", "", 0.95, 3, 0, 0, runner.Undecided, runner.ExitInconclusive, "it must be got every time: more trials are needed"},
+		{"more confidence", "", 0.99, 6, 0, 0, runner.Undecided, runner.ExitInconclusive, "99 % interval 0.47 to 1.00"},
+		{"more trials", "", 0.99, 7, 0, 0, runner.Met, runner.ExitExpected, ""},
+		{"another verdict decides", "", 0.95, 1, 1, 0, runner.Missed, runner.ExitUnexpected, "never appeared"},
+		{"some could not look, until", "", 0.95, 4, 0, 2, runner.Met, runner.ExitExpected, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := runner.Gate{Until: c.until}.Summarise("l", "r", outcomes(c.rate, c.k, c.wrong, c.inconclusive))
+			v := s.Variants[0]
+			if v.Decision != c.want || s.Exit != c.exit || v.Exit() != c.exit || !strings.Contains(v.Because, c.because) {
+				t.Errorf("%s, exit code %d: %s", v.Decision, s.Exit, v.Because)
+			}
+			if v.AsExpected.K != c.k || v.AsExpected.N != c.k+c.wrong || v.Inconclusive != c.inconclusive {
+				t.Errorf("%+v", v)
+			}
+		})
+	}
+}
+
+// Trials end when they decide, and inconclusive ones are made good, as long as there are few of them.
+func TestUntil(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		rate     lab.Rate
+		until    float64
+		fails    func(trial int) bool // its machine cannot be started
+		healthy  bool                 // the fault does nothing
+		repeat   int
+		trials   int
+		exit     int
+		said     string
+		parallel int
+	}{
+		{"the usual verdict", "", 0.95, nil, false, 50, 4, runner.ExitExpected, "decided: reproduced in 4 of 4 trials, 95 % interval 0.51 to 1.00", 1},
+		{"a rate", ">= 0.7", 0.95, nil, false, 50, 9, runner.ExitExpected, "decided: reproduced in 9 of 9", 1},
+		{"another verdict", ">= 0.7", 0.95, nil, true, 50, 2, runner.ExitUnexpected, "decided: reproduced in 0 of 2", 1},
+		{"too few allowed", ">= 0.7", 0.95, nil, false, 5, 5, runner.ExitInconclusive, "", 1},
+		{"two could not be started", "", 0.95, func(n int) bool { return n < 2 }, false, 4, 6, runner.ExitExpected, "", 1},
+		{"none can be started", "", 0.95, func(int) bool { return true }, false, 50, 4, runner.ExitInconclusive, "given up: 4 trials were inconclusive, and 0 were not", 1},
+		{"none can be started, as often as was asked for", "", 0, func(int) bool { return true }, false, 50, 4, runner.ExitInconclusive, "given up", 1},
+		{"side by side", "", 0.95, nil, false, 50, 4, runner.ExitExpected, "decided", 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := &flaky{Driver: &labtest.Driver{}, fails: c.fails}
+			said := &seen{}
+			l := fill(sickLab(), t.TempDir())
+			l.Rate = c.rate
+			if c.healthy {
+				l.Faults = nil
+				l.Symptoms[0].Within = "20ms"
+			}
+			r := runner.Runner{Driver: d, Composer: noStacks{}, Sink: said, Run: "r", Folder: t.TempDir(), Until: c.until, Parallel: c.parallel}
+			s, err := r.All(context.Background(), []*lab.Lab{l}, c.repeat)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if most := c.trials + c.parallel - 1; len(s.Outcomes) < c.trials || len(s.Outcomes) > most || s.Exit != c.exit || s.Until != c.until {
+				t.Errorf("%d trials, want %d; exit code %d, want %d: %s", len(s.Outcomes), c.trials, s.Exit, c.exit, s.Variants[0].Because)
+			}
+			if told := slices.ContainsFunc(said.all, func(e runner.Event) bool { return e.Arm == "" && strings.HasPrefix(e.Text, c.said) }); c.said != "" && !told {
+				t.Errorf("nobody was told %q", c.said)
+			}
+			if left := d.Left(); len(left) > 0 {
+				t.Errorf("left alive: %q", left)
+			}
+		})
+	}
+}
+
+// flaky is a driver of which some starts fail.
+type flaky struct {
+	*labtest.Driver
+	fails  func(start int) bool
+	mu     sync.Mutex
+	starts int
+}
+
+func (d *flaky) Start(ctx context.Context, run lab.RunID, l *lab.Lab, m lab.Machine) (lab.Running, error) {
+	d.mu.Lock()
+	n := d.starts
+	d.starts++
+	d.mu.Unlock()
+	if d.fails != nil && d.fails(n) {
+		return nil, errors.New("no room")
+	}
+	return d.Driver.Start(ctx, run, l, m)
+}
+
+// A seed gives an order of its own, the same each time; results are in the order as declared all the same.
+func TestSeed(t *testing.T) {
+	order := func(seed uint64) (started []string) {
+		said := &seen{}
+		r := runner.Runner{Driver: &labtest.Driver{}, Composer: noStacks{}, Sink: said, Run: "r", Folder: t.TempDir(), Seed: seed}
+		s, err := r.All(context.Background(), variants(t, "x", "y", "z"), 3)
+		if err != nil || s.Seed != seed || said.all[0].Seed != seed {
+			t.Fatalf("%v, seed %d", err, s.Seed)
+		}
+		for i, o := range s.Outcomes {
+			if o.Trial != i%3+1 || o.Variant[0].Value != string("xyz"[i/3]) {
+				t.Errorf("outcome %d is trial %d of %s", i, o.Trial, o.Variant)
+			}
+		}
+		next := map[string]int{}
+		for _, e := range said.all {
+			if e.Type == runner.TrialStarted {
+				started = append(started, e.Variant)
+				if next[e.Variant]++; next[e.Variant] != e.Trial {
+					t.Errorf("trial %d of %s comes before %d", e.Trial, e.Variant, next[e.Variant])
+				}
+			}
+		}
+		return started
+	}
+	declared, one, again, two := order(0), order(7), order(7), order(8)
+	if !slices.IsSorted(declared) || len(declared) != 9 {
+		t.Errorf("as declared: %v", declared)
+	}
+	if !slices.Equal(one, again) || slices.Equal(one, declared) || slices.Equal(one, two) {
+		t.Errorf("seed 7: %v, again %v, seed 8: %v", one, again, two)
+	}
+}
+
+func TestTimes(t *testing.T) {
+	var hundred []time.Duration
+	for i := 100; i > 0; i-- {
+		hundred = append(hundred, time.Duration(i))
+	}
+	for _, c := range []struct {
+		all  []time.Duration
+		want runner.Times
+	}{
+		{[]time.Duration{5}, runner.Times{N: 1, Min: 5, Median: 5, P95: 5, Max: 5}},
+		{[]time.Duration{9, 1}, runner.Times{N: 2, Min: 1, Median: 5, P95: 9, Max: 9}},
+		{[]time.Duration{3, 1, 2}, runner.Times{N: 3, Min: 1, Median: 2, P95: 3, Max: 3}},
+		{hundred, runner.Times{N: 100, Min: 1, Median: 50, P95: 95, Max: 100}},
+	} {
+		if got := runner.NewTimes(c.all); got != c.want {
+			t.Errorf("%v: %+v, want %+v", c.all, got, c.want)
+		}
+	}
+	all := outcomes("", 2, 0, 0)
+	for i, o := range all {
+		o.Symptoms = []runner.SymptomResult{{Address: "symptom.a.b", Appeared: true, After: time.Duration(i+1) * time.Second}}
+	}
+	v := runner.Summarise("l", "r", all).Variants[0]
+	if got := v.Times["symptom.a.b"]; got.Median != 1500*time.Millisecond || got.N != 2 {
+		t.Errorf("%+v", got)
+	}
+}

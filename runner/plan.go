@@ -1,0 +1,105 @@
+package runner
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// plan is which trials are to be run, and in what order. Its methods may be called at any time.
+type plan struct {
+	gate   Gate
+	repeat int
+
+	mu       sync.Mutex
+	variants []*planned // as declared
+	order    []*planned // whose trials are still to be handed out
+}
+
+// planned is one variant of a plan.
+type planned struct {
+	l        *lab.Lab
+	outcomes []*Outcome // by trial; nil: not ended
+	over     bool       // no more of its trials are handed out
+}
+
+// newPlan plans repeat trials of each variant, as declared or in an order that the seed shuffles.
+func newPlan(labs []*lab.Lab, repeat int, gate Gate, seed uint64) *plan {
+	p := &plan{gate: gate, repeat: repeat}
+	for _, l := range labs {
+		v := &planned{l: l}
+		p.variants = append(p.variants, v)
+		p.order = append(p.order, slices.Repeat([]*planned{v}, repeat)...)
+	}
+	if seed != 0 {
+		rand.New(rand.NewPCG(seed, 0)).Shuffle(len(p.order), func(i, j int) { p.order[i], p.order[j] = p.order[j], p.order[i] })
+	}
+	return p
+}
+
+// next hands out a trial: a variant, and which of its trials it is, from 1. nil: there is none left.
+func (p *plan) next() (*planned, int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.order) > 0 {
+		v := p.order[0]
+		p.order = p.order[1:]
+		if !v.over {
+			v.outcomes = append(v.outcomes, nil)
+			return v, len(v.outcomes)
+		}
+	}
+	return nil, 0
+}
+
+// ended takes in a trial. It says why no more trials of the variant are run, when this one is the reason.
+func (p *plan) ended(v *planned, n int, o *Outcome) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v.outcomes[n-1] = o
+	if v.over {
+		return ""
+	}
+	var result VariantResult
+	for _, o := range v.outcomes {
+		if o != nil {
+			result.count(o)
+		}
+	}
+	got, blind := RateAt(result.AsExpected.K, result.AsExpected.N, p.gate.confidence()), result.Inconclusive
+	left := slices.Contains(p.order, v)
+	switch {
+	case tooBlind(blind, got.N):
+		v.over = true
+		if left {
+			return fmt.Sprintf("given up: %d trials were inconclusive, and %d were not", blind, got.N)
+		}
+	case p.gate.Until == 0:
+	case p.gate.decide(v.l.Rate, got) != Undecided:
+		v.over = true
+		if left {
+			return fmt.Sprintf("decided: %s in %d of %d trials, %.0f %% interval %.2f to %.2f", v.l.Expect, got.K, got.N, 100*p.gate.Until, got.Low, got.High)
+		}
+	case o.Verdict == lab.Inconclusive: // it decides nothing: another one takes its place
+		p.order = append(p.order, v)
+	}
+	return ""
+}
+
+// outcomes are those of the trials that have ended, as declared.
+func (p *plan) outcomes() []*Outcome {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []*Outcome
+	for _, v := range p.variants {
+		for _, o := range v.outcomes {
+			if o != nil {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
