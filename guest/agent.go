@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -25,10 +26,12 @@ type agent struct {
 	build    string
 	sessions *sessions
 	logs     *logTails
+	kernel   kernel
+	resumed  atomic.Int64 // how often the machine went on from a copy of its memory
 }
 
 func newAgent(kinds []lab.Kind[lab.Observer], log *slog.Logger) *agent {
-	a := &agent{kinds: map[string]func() lab.Observer{}, log: log, build: Build(), sessions: newSessions(log), logs: newLogTails()}
+	a := &agent{kinds: map[string]func() lab.Observer{}, log: log, build: Build(), sessions: newSessions(log), logs: newLogTails(), kernel: linux{}}
 	for _, k := range kinds {
 		a.kinds[k.Name] = k.New
 	}
@@ -115,6 +118,8 @@ func (a *agent) stream(ctx context.Context, conn net.Conn) {
 		err = put(r, *q.Put)
 	case q.Op == opAccounts:
 		err = a.sessions.add(ctx, q.Accounts)
+	case q.Op == opResume && q.Resume != nil:
+		err = a.resume(ctx, *q.Resume)
 	case q.Op == opWatch && q.Watch != nil:
 		go func() { defer cancel(); untilEnd(r) }()
 		err = a.watch(ctx, w, *q.Watch)
@@ -139,7 +144,7 @@ func untilEnd(r *frameReader) {
 
 func (a *agent) hello() (helloAnswer, error) {
 	boot, err := bootTime()
-	return helloAnswer{Version: a.build, Boot: boot, Now: time.Now()}, err
+	return helloAnswer{Version: a.build, Boot: boot, Now: a.kernel.now()}, err
 }
 
 // bootTime is when PID 1 was started: of a VM the boot, of a container its start.

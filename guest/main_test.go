@@ -14,6 +14,9 @@ func TestMain(m *testing.M) {
 	if os.Getpid() == 1 {
 		initOfVM()
 	}
+	if os.Args[0] == "/bin/true" {
+		os.Exit(0)
+	}
 	if len(os.Args) > 2 {
 		switch os.Args[1] {
 		case "tool":

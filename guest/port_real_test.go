@@ -149,6 +149,7 @@ func TestRealPorts(t *testing.T) {
 			t.Error("a command without an end ended")
 		}
 		_, _ = c.Close(), idle.Close()
+		var random []string
 		for range 2 {
 			clone := bootVM(t, memory)
 			began := time.Now()
@@ -167,11 +168,30 @@ func TestRealPorts(t *testing.T) {
 			if c == nil {
 				return
 			}
+			answered := time.Since(began)
+			before, err := c.Clock(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			began = time.Now()
+			if err := c.Resume(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			resumed := time.Since(began)
+			after, err := c.Clock(t.Context())
+			// Between saving and here are at least the reading and the writing of the memory.
+			if err != nil || before > -100*time.Millisecond || after.Abs() > 250*time.Millisecond {
+				t.Errorf("the clock was %v off and is %v off, %v", before, after, err)
+			}
+			t.Logf("a clone answers %v after its start, and is resumed in %v: its clock was %v off and is %v off", answered, resumed, before, after)
 			wantCount(t, c, "0") // what the old session's command was is killed
-			t.Logf("a clone answers %v after its start", time.Since(began).Round(time.Millisecond))
+			random = append(random, string(use(t, c, "random", nil, nil).Stdout))
 			echo(t, c, 1<<20)
 			echo(t, clone.client(t), 1000)
 			clone.stop()
+		}
+		if len(random[0]) != 32 || random[0] == random[1] {
+			t.Errorf("two clones read the random bytes %x and %x", random[0], random[1])
 		}
 	})
 }

@@ -23,15 +23,17 @@ const (
 	opPut      = "put"
 	opWatch    = "watch"
 	opAccounts = "accounts"
+	opResume   = "resume"
 )
 
 // request is the header of a stream. Exactly the field named after Op is set.
 type request struct {
-	Op       string        `json:"op"`
-	Run      *runRequest   `json:"run,omitempty"`
-	Put      *putRequest   `json:"put,omitempty"`
-	Watch    *lab.Probe    `json:"watch,omitempty"`
-	Accounts []lab.Account `json:"accounts,omitempty"`
+	Op       string         `json:"op"`
+	Run      *runRequest    `json:"run,omitempty"`
+	Put      *putRequest    `json:"put,omitempty"`
+	Watch    *lab.Probe     `json:"watch,omitempty"`
+	Accounts []lab.Account  `json:"accounts,omitempty"`
+	Resume   *resumeRequest `json:"resume,omitempty"`
 }
 
 // runRequest is a lab.Command without its streams.

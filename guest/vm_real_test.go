@@ -274,7 +274,7 @@ func vmFiles(t *testing.T) (kernel, initrd string) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	for _, dir := range []string{"proc", "sys", "dev", "run", "root", "modules", "lib64", "lib"} {
+	for _, dir := range []string{"proc", "sys", "dev", "run", "root", "bin", "modules", "lib64", "lib"} {
 		addCpio(&out, dir, 0o40755, nil)
 	}
 	addFile := func(name, from string) {
@@ -285,6 +285,7 @@ func vmFiles(t *testing.T) (kernel, initrd string) {
 		addCpio(&out, name, 0o100755, data)
 	}
 	addFile("init", self)
+	addCpio(&out, "bin/true", 0o120777, []byte("/init"))
 	f, err := elf.Open(self)
 	if err != nil {
 		t.Fatal(err)

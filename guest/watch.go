@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -20,7 +21,7 @@ func (a *agent) watch(ctx context.Context, w *frameWriter, p lab.Probe) error {
 	}
 	at := &place{agent: a, stacks: p.Stacks}
 	look := func(ctx context.Context) (lab.Observation, error) { return observer.Observe(ctx, at) }
-	return observe(ctx, p, look, func(o lab.Observation) error {
+	return observe(ctx, p, &a.resumed, look, func(o lab.Observation) error {
 		err := w.writeJSON(frameObservation, o)
 		if errors.Is(err, errFrameTooBig) {
 			err = w.writeJSON(frameObservation, lab.Observation{At: o.At, Took: o.Took, Late: o.Late, Err: "the observation is larger than 1 MiB"})
@@ -49,12 +50,15 @@ func (a *agent) decode(p lab.Probe) (lab.Observer, error) {
 
 // observe looks at once and then every p.Every from the start of one look to the start of the next, until ctx ends or
 // send fails. Looks never overlap: after one that took longer the next begins at once, and the plan goes on from there.
-func observe(ctx context.Context, p lab.Probe, look func(context.Context) (lab.Observation, error), send func(lab.Observation) error) error {
+// A look during which the machine went on from a copy of its memory, which resumed counts, says nothing: neither when it
+// was nor how long it took.
+func observe(ctx context.Context, p lab.Probe, resumed *atomic.Int64, look func(context.Context) (lab.Observation, error), send func(lab.Observation) error) error {
 	if p.Every <= 0 {
 		return fmt.Errorf("cannot watch %s: it says to look every %v", p.Address, p.Every)
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	seen := resumed.Load()
 	for planned := time.Now(); ; {
 		select {
 		case <-ctx.Done():
@@ -62,11 +66,18 @@ func observe(ctx context.Context, p lab.Probe, look func(context.Context) (lab.O
 		case <-timer.C:
 		}
 		began := time.Now()
+		if n := resumed.Load(); n != seen {
+			seen, planned = n, began // how long the machine was frozen is no lateness of the host
+		}
 		stop := pulse()
 		o := lookOnce(ctx, p.Timeout, look)
 		late := stop()
 		if ctx.Err() != nil {
 			return nil // cut short by the end of the watch: it says nothing
+		}
+		if resumed.Load() != seen {
+			timer.Reset(0)
+			continue
 		}
 		ended := time.Now()
 		o.At, o.Took, o.Late = began, ended.Sub(began), max(0, began.Sub(planned), late)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,7 +41,7 @@ func TestObserveTiming(t *testing.T) {
 						return lab.Observation{}, ctx.Err()
 					}
 				}
-				err := observe(ctx, lab.Probe{Every: second, Timeout: test.timeout}, look, func(o lab.Observation) error {
+				err := observe(ctx, lab.Probe{Every: second, Timeout: test.timeout}, new(atomic.Int64), look, func(o lab.Observation) error {
 					if got := o.At.Sub(start); got != test.begins[n] || o.Late != test.late[n] {
 						t.Errorf("look %d began after %v, %v late; want %v, %v late", n, got, o.Late, test.begins[n], test.late[n])
 					}
@@ -66,6 +68,36 @@ func TestObserveTiming(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestObserveResumed: a look that a restore cut in two is not told, and the next is not late.
+func TestObserveResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		start, looks := time.Now(), 0
+		var resumed atomic.Int64
+		look := func(context.Context) (lab.Observation, error) {
+			if looks++; looks == 2 {
+				<-time.After(time.Hour)
+				resumed.Add(1)
+			}
+			return lab.Observation{}, nil
+		}
+		var seen []time.Duration
+		err := observe(ctx, lab.Probe{Every: time.Second}, &resumed, look, func(o lab.Observation) error {
+			if o.Late != 0 || o.Took != 0 {
+				t.Errorf("got %+v", o)
+			}
+			if seen = append(seen, o.At.Sub(start)); len(seen) == 3 {
+				cancel()
+			}
+			return nil
+		})
+		want := []time.Duration{0, time.Hour + time.Second, time.Hour + 2*time.Second}
+		if err != nil || !slices.Equal(seen, want) {
+			t.Errorf("looks at %v, %v; want %v", seen, err, want)
+		}
+	})
 }
 
 func probe(kind, settings string) lab.Probe {

@@ -1,0 +1,140 @@
+package guest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// resumeRequest is what a machine has to be told that went on from a copy of its memory.
+type resumeRequest struct {
+	Step    time.Duration `json:"step"`              // by how much its clock is behind
+	Entropy []byte        `json:"entropy,omitempty"` // for its random numbers, which are the same in each copy
+}
+
+const (
+	entropySize = 64
+	// clockNear is how near the machine's clock must come to ours, unless no round trip is shorter than twice that.
+	clockNear = 2 * time.Millisecond
+	clockAsks = 3
+	clockSets = 4
+)
+
+// Resume makes a machine fit for use that was restored from its memory: its clock shows our time, to within a few
+// milliseconds or half of a round trip, its random numbers are its own, and it has executed a process. The machine's
+// clock steps; what the agent measured meanwhile it throws away.
+func (c *Client) Resume(ctx context.Context) error {
+	q := &resumeRequest{Entropy: make([]byte, entropySize)}
+	_, _ = rand.Read(q.Entropy) // never fails
+	var off, within time.Duration
+	for set := range clockSets {
+		var err error
+		if off, within, err = c.measureClock(ctx); err != nil {
+			return fmt.Errorf("cannot resume: %w", err)
+		}
+		if set > 0 && off.Abs() <= max(within, clockNear) {
+			return nil
+		}
+		q.Step = -off
+		if err := c.ask(ctx, request{Op: opResume, Resume: q}, nil); err != nil {
+			return fmt.Errorf("cannot resume: %w", err)
+		}
+		q.Entropy = nil // once is enough
+	}
+	return &lab.InfraError{
+		What: fmt.Sprintf("cannot resume: the machine's clock is %v off again and again, measured to within %v", off, within),
+		Hint: "something in the machine sets its clock: a time service",
+	}
+}
+
+// measureClock asks, and asks again when the answer took long: the shortest round trip says most.
+func (c *Client) measureClock(ctx context.Context) (offset, within time.Duration, err error) {
+	for n := range clockAsks {
+		began := time.Now()
+		i, err := c.Hello(ctx)
+		if err != nil {
+			return 0, 0, err
+		}
+		if half := time.Since(began) / 2; n == 0 || half < within {
+			offset, within = i.ClockOffset, half
+		}
+		if within <= clockNear {
+			break
+		}
+	}
+	return offset, within, nil
+}
+
+// kernel is what Resume changes of the machine.
+type kernel interface {
+	now() time.Time
+	step(by time.Duration) error
+	stir(entropy []byte) error
+}
+
+// resume does what the host asks of a machine that it has restored.
+func (a *agent) resume(ctx context.Context, q resumeRequest) error {
+	if len(q.Entropy) > 0 {
+		if err := a.kernel.stir(q.Entropy); err != nil {
+			return fmt.Errorf("cannot refresh the random numbers: %w", err)
+		}
+		cmd := exec.CommandContext(ctx, "/bin/true")
+		cmd.Env, cmd.Dir = rootEnv(), "/"
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("cannot execute a process in the machine: %w", err)
+		}
+	}
+	before := a.kernel.now()
+	if err := a.kernel.step(q.Step); err != nil {
+		return fmt.Errorf("cannot set the clock: %w", err)
+	}
+	a.resumed.Add(1)
+	a.log.Info("the machine went on from a copy of its memory", "clock", before, "step", q.Step)
+	return nil
+}
+
+type linux struct{}
+
+func (linux) now() time.Time { return time.Now() }
+
+// step is relative, so that the time that it takes to come here does not count.
+func (linux) step(by time.Duration) error {
+	t := unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO}
+	sec, nsec := int64(by/time.Second), int64(by%time.Second)
+	if nsec < 0 {
+		sec, nsec = sec-1, nsec+int64(time.Second)
+	}
+	t.Time.Sec, t.Time.Usec = sec, nsec
+	_, err := unix.ClockAdjtime(unix.CLOCK_REALTIME, &t)
+	return err
+}
+
+// stir gives the kernel's random numbers a seed of their own: see random(4).
+func (linux) stir(entropy []byte) error {
+	f, err := os.OpenFile("/dev/urandom", os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// struct rand_pool_info: how many bits of entropy, how many bytes, the bytes.
+	info := binary.NativeEndian.AppendUint32(nil, uint32(8*len(entropy)))
+	info = binary.NativeEndian.AppendUint32(info, uint32(len(entropy)))
+	info = append(info, entropy...)
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, f.Fd(), unix.RNDADDENTROPY, uintptr(unsafe.Pointer(&info[0]))); e != 0 {
+		return fmt.Errorf("cannot add entropy: %w", e)
+	}
+	// Without this the old key lasts for up to a minute.
+	if err := unix.IoctlSetInt(int(f.Fd()), unix.RNDRESEEDCRNG, 0); err != nil {
+		return fmt.Errorf("cannot reseed: %w", err)
+	}
+	return nil
+}
