@@ -23,11 +23,12 @@ type candidate struct {
 	driverEntry
 	against string         // what of the labs it cannot do: "does not give own_kernel, …"; empty: nothing
 	because string         // the same with the lab as the subject: "the lab needs own_kernel, which container does not give"
-	missing []report.Check // what the host lacks for it
+	looked  bool           // whether the host was looked at
+	missing []report.Check // what it lacks for the driver
 	origin  bool           // against says that the machines come from Vagrant, which a person may overrule
 }
 
-func (c candidate) fits() bool { return c.against == "" && len(c.missing) == 0 }
+func (c candidate) fits() bool { return c.against == "" && c.looked && len(c.missing) == 0 }
 
 // weigh says what speaks against a driver, apart from the host.
 func weigh(d driverEntry, labs []*lab.Lab) candidate {
@@ -68,6 +69,7 @@ func (w *world) look(ctx context.Context, p paths, all []*candidate) {
 	var wg sync.WaitGroup
 	for _, c := range all {
 		wg.Go(func() {
+			c.looked = true
 			for _, row := range w.host.checks(ctx, c.driverEntry, func() []lab.Requirement { return c.requirements(w, p) }) {
 				if row.Err != nil {
 					c.missing = append(c.missing, row)
@@ -122,7 +124,7 @@ func (w *world) pickDriver(ctx context.Context, labs []*lab.Lab, asked string) (
 		c, err := w.asked(ctx, p, labs, asked)
 		return chosenDriver{c.driverEntry, ""}, err
 	}
-	all := w.candidates(ctx, p, labs)
+	all := w.candidates(ctx, p, labs, false)
 	if i := firstFit(all); i >= 0 {
 		return chosenDriver{all[i].driverEntry, all[i].why(all[:i], all[i+1:])}, nil
 	}
@@ -134,17 +136,24 @@ func firstFit(all []*candidate) int {
 	return slices.IndexFunc(all, func(c *candidate) bool { return c.fits() })
 }
 
-// candidates weighs every driver that auto may choose, the cheapest first.
-func (w *world) candidates(ctx context.Context, p paths, labs []*lab.Lab) []*candidate {
-	var all, look []*candidate
+// candidates weighs every driver, the cheapest first. What a slow one needs is looked at when none of the others fits, or when
+// every one is asked about.
+func (w *world) candidates(ctx context.Context, p paths, labs []*lab.Lab, everyOne bool) []*candidate {
+	var all, quick, slow []*candidate
 	for _, d := range w.drivers {
 		c := weigh(d, labs)
 		all = append(all, &c)
-		if c.against == "" {
-			look = append(look, &c)
+		switch {
+		case c.against != "":
+		case d.slow && !everyOne:
+			slow = append(slow, &c)
+		default:
+			quick = append(quick, &c)
 		}
 	}
-	w.look(ctx, p, look)
+	if w.look(ctx, p, quick); firstFit(all) < 0 {
+		w.look(ctx, p, slow)
+	}
 	return all
 }
 
@@ -229,7 +238,7 @@ func (w *world) pickDrivers(ctx context.Context, labs []*lab.Lab, given string) 
 	}
 	var out []chosenDriver
 	if slices.Equal(asked, []string{allDrivers}) {
-		all := w.candidates(ctx, p, labs)
+		all := w.candidates(ctx, p, labs, true)
 		for _, c := range all {
 			if c.fits() {
 				out = append(out, chosenDriver{c.driverEntry, ""})

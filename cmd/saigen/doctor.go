@@ -22,7 +22,7 @@ Exit code 1 when no driver has all that it needs.`,
 			if err != nil {
 				return err
 			}
-			all := w.candidates(cmd.Context(), p, []*lab.Lab{{}})
+			all := w.candidates(cmd.Context(), p, []*lab.Lab{{}}, true)
 			for i, c := range all {
 				if i > 0 {
 					fmt.Fprintln(w.stdout)

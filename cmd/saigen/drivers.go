@@ -18,6 +18,7 @@ type driverEntry struct {
 	name         string
 	offers       []lab.Need
 	requirements func(w *world, p paths) []lab.Requirement // everything that a run with it needs of the host
+	slow         bool                                      // to look at them takes seconds, so that it is done when no cheaper driver fits
 	new          newDriver
 	// connect reaches a machine that another process has started and kept; dir is the run's runtime folder.
 	connect func(ctx context.Context, dir, machine string) (lab.Running, error)

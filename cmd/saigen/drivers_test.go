@@ -27,7 +27,7 @@ func testDrivers() []driverEntry {
 		offers []lab.Need
 	}{{"container", nil}, {"qemu", []lab.Need{lab.OwnKernel}}, {"vagrant", []lab.Need{lab.OwnKernel}}} {
 		all = append(all, driverEntry{
-			name: d.name, offers: d.offers, connect: connectFake(d.name),
+			name: d.name, offers: d.offers, slow: d.name == "vagrant", connect: connectFake(d.name),
 			requirements: func(*world, paths) []lab.Requirement { return fakeRequirements(d.name) },
 			new: func(w *world, s *session) (driver, error) {
 				fake, err := newFakeDriver(w, s)
