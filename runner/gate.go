@@ -83,15 +83,15 @@ func (g Gate) judge(v *VariantResult) {
 	if v.AsExpected.N == 0 || !gated {
 		return
 	}
-	got := fmt.Sprintf("%s in %d of %d trials, %.0f %% interval %.2f to %.2f", v.Expect, v.AsExpected.K, v.AsExpected.N, 100*g.confidence(), v.AsExpected.Low, v.AsExpected.High)
-	want := "it must be got every time"
-	if v.Rate != "" {
-		want = "the rate must be " + string(v.Rate)
-	}
+	got := fmt.Sprintf("%s in %d of %d trials (%.3g %% interval: %.2f to %.2f)", v.Expect, v.AsExpected.K, v.AsExpected.N, 100*g.confidence(), v.AsExpected.Low, v.AsExpected.High)
 	switch {
+	case v.Decision == Undecided && v.Rate != "":
+		v.Because = fmt.Sprintf("%s does not decide whether the rate is %s: more trials are needed", got, v.Rate)
 	case v.Decision == Undecided:
-		v.Because = got + ", does not decide, and " + want + ": more trials are needed"
+		v.Because = got + " does not make it the usual verdict: more trials are needed"
+	case v.Decision == Missed && v.Rate != "":
+		v.Because = fmt.Sprintf("%s, and the rate must be %s", got, v.Rate)
 	case v.Rate != "":
-		v.Because = got + ": " + want
+		v.Because = fmt.Sprintf("%s, as the rate must be %s", got, v.Rate)
 	}
 }

@@ -81,7 +81,7 @@ func (p *plan) ended(v *planned, n int, o *Outcome) string {
 	case p.gate.decide(v.l.Rate, got) != Undecided:
 		v.over = true
 		if left {
-			return fmt.Sprintf("decided: %s in %d of %d trials, %.0f %% interval %.2f to %.2f", v.l.Expect, got.K, got.N, 100*p.gate.Until, got.Low, got.High)
+			return fmt.Sprintf("decided: %s in %d of %d trials (%.3g %% interval: %.2f to %.2f)", v.l.Expect, got.K, got.N, 100*p.gate.Until, got.Low, got.High)
 		}
 	case o.Verdict == lab.Inconclusive: // it decides nothing: another one takes its place
 		p.order = append(p.order, v)

@@ -12,6 +12,15 @@ type Rate struct {
 	N    int     `json:"n"`
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
+	At   float64 `json:"at,omitempty"` // the interval's confidence; 0: 0.95
+}
+
+// Confidence is that of the interval.
+func (r Rate) Confidence() float64 {
+	if r.At == 0 {
+		return usualConfidence
+	}
+	return r.At
 }
 
 // usualConfidence is that of an interval for which nobody asked for another one.
@@ -23,14 +32,19 @@ func NewRate(k, n int) Rate { return RateAt(k, n, usualConfidence) }
 // RateAt computes the interval at a confidence between 0 and 1; see E. B. Wilson, J. Am. Stat. Assoc. 22 (1927), 209–212.
 // With n = 0 nothing is known: 0 to 1.
 func RateAt(k, n int, confidence float64) Rate {
+	r := Rate{K: k, N: n, High: 1}
+	if confidence != usualConfidence {
+		r.At = confidence
+	}
 	if n == 0 {
-		return Rate{High: 1}
+		return r
 	}
 	z := math.Sqrt2 * math.Erfinv(confidence)
 	p, m := float64(k)/float64(n), float64(n)
 	centre := (p + z*z/(2*m)) / (1 + z*z/m)
 	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	return Rate{K: k, N: n, Low: max(0, centre-half), High: min(1, centre+half)}
+	r.Low, r.High = max(0, centre-half), min(1, centre+half)
+	return r
 }
 
 // Times is how durations are distributed, in nanoseconds.
