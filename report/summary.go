@@ -87,10 +87,10 @@ func (p printer) verdicts(s *runner.Summary) {
 func (p printer) variant(v runner.VariantResult, outcomes []*runner.Outcome, longest int) {
 	g := p.st.glyphs()
 	sign, c := g.good, green
-	switch {
-	case v.AsExpected.K < v.AsExpected.N:
+	switch v.Exit() {
+	case runner.ExitUnexpected:
 		sign, c = g.bad, red
-	case v.Inconclusive > 0 || v.AsExpected.N == 0:
+	case runner.ExitInconclusive:
 		sign, c = g.blind, yellow
 	}
 	name := p.st.cut(variantName(v.Variant), longest)
@@ -105,10 +105,10 @@ func (p printer) variant(v runner.VariantResult, outcomes []*runner.Outcome, lon
 		p.wrapped(4, odds(v)+toSymptoms(v))
 	}
 	o := firstUnexpected(outcomes)
-	if o == nil {
-		if v.Because != "" {
-			p.wrapped(4, v.Because)
-		}
+	if v.Because != "" && (o == nil || v.Rate != "") { // of all trials together
+		p.wrapped(4, v.Because)
+	}
+	if o == nil || v.Exit() == runner.ExitExpected {
 		return
 	}
 	p.wrapped(4, o.Because)
@@ -150,10 +150,10 @@ func (p printer) footer(s *runner.Summary) {
 func conclusion(s *runner.Summary) string {
 	var bad, blind int
 	for _, v := range s.Variants {
-		switch {
-		case v.AsExpected.K < v.AsExpected.N:
+		switch v.Exit() {
+		case runner.ExitUnexpected:
 			bad++
-		case v.Inconclusive > 0:
+		case runner.ExitInconclusive:
 			blind++
 		}
 	}
@@ -215,7 +215,7 @@ func odds(v runner.VariantResult) string {
 	if v.AsExpected.N == 0 {
 		return fmt.Sprintf("all %d inconclusive", v.Inconclusive)
 	}
-	s := fmt.Sprintf("%d of %d as expected (95 %% interval: %.0f to %.0f %%)", v.AsExpected.K, v.AsExpected.N,
+	s := fmt.Sprintf("%d of %d as expected (%.3g %% interval: %.0f to %.0f %%)", v.AsExpected.K, v.AsExpected.N, 100*v.AsExpected.Confidence(),
 		math.Floor(v.AsExpected.Low*100), math.Ceil(v.AsExpected.High*100))
 	if v.Inconclusive > 0 {
 		s += fmt.Sprintf(", %d inconclusive", v.Inconclusive)
