@@ -49,6 +49,13 @@ func New(cacheDir string, log *slog.Logger) *Fetcher {
 	}
 }
 
+// NewForBoxes is a Fetcher for Vagrant's boxes, each of which is a file that holds a disk.
+func NewForBoxes(cacheDir string, log *slog.Logger) *Fetcher {
+	f := New(cacheDir, log)
+	f.limit.download, f.limit.time = 16<<30, time.Hour
+	return f
+}
+
 // Get returns the path of the file or folder that source names, below the cache's folder; it is read-only by agreement.
 // The sum is that of what is downloaded: for a file and for an archive "sha256:" and 64 hexadecimal digits, for git
 // "commit:" and the whole commit, which may also stand in the source as ?ref=. What was fetched under the sum before is
