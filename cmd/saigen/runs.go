@@ -67,8 +67,12 @@ func (w *world) showCommand() *cobra.Command {
 			if len(outcomes) == 0 {
 				return usage("run %s has no verdict: no trial was completed; its events are in %s", r.ID, filepath.Join(folder, runner.EventsFile))
 			}
-			summary := runner.Summarise(r.Lab, r.ID, outcomes)
-			if stored := readSummary(folder); stored != nil {
+			stored, gate := readSummary(folder), runner.Gate{}
+			if stored != nil {
+				gate.Until = stored.Until
+			}
+			summary := gate.Summarise(r.Lab, r.ID, outcomes)
+			if stored != nil {
 				summary.Leaks, summary.Took, summary.Exit = stored.Leaks, stored.Took, stored.Exit
 			}
 			st := w.style(w.stdout)
