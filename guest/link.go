@@ -235,7 +235,8 @@ func (l *link) meet(build string) error {
 	if err := greet(); err != nil {
 		return err
 	}
-	// What we said is lost where an agent ended that had not answered it. Only the answer to our last word counts.
+	// What we said is lost where an agent ended that had not answered it. Only the answer to our last word counts. That we
+	// wait longer each time lets also the slowest agent answer in time.
 	over := make(chan struct{})
 	defer close(over)
 	go func() {
@@ -266,11 +267,6 @@ func (l *link) meet(build string) error {
 		mu.Unlock()
 		if met {
 			return p.check(build)
-		}
-		if p.nonce == noNonce {
-			if err := greet(); err != nil {
-				return err
-			}
 		}
 	}
 }

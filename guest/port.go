@@ -57,7 +57,7 @@ func (a *agent) servePort(ctx context.Context, p hostPipe) error {
 		}
 		if err := a.meet(ctx, l, host); err != nil {
 			a.log.Warn("session ended", "error", err)
-			said = false
+			said = errors.Is(err, errOtherBuild) // then it was told so
 		}
 	}
 }
