@@ -1,0 +1,170 @@
+package vagrant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/saigen-lab/saigen/image"
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// prepared is what a lab's machines need, once it is there.
+type prepared struct {
+	provider string
+	folder   string // of a team's Vagrantfile; empty: saigen writes one
+	boxes    map[string]box
+	boots    map[string]boot
+	services map[string]image.Disk // by machine; a machine without stacks has none
+}
+
+func (p *prepared) foreign() bool { return p.folder != "" }
+
+// Prepare builds the images of the lab's machines and makes boxes of them, or fetches the box that the lab names; and it
+// builds the images of the stacks.
+func (d *Driver) Prepare(ctx context.Context, l *lab.Lab, say func(format string, args ...any)) error {
+	d.mu.Lock()
+	done := d.prepared[l] != nil
+	d.mu.Unlock()
+	if done {
+		return nil
+	}
+	v := lab.Vagrant{}
+	if l.Vagrant != nil {
+		v = *l.Vagrant
+	}
+	p := &prepared{provider: v.Provider, boxes: map[string]box{}, boots: map[string]boot{}, services: map[string]image.Disk{}}
+	if p.provider == "" {
+		p.provider = defaultProvider(ctx)
+	}
+	var err error
+	switch {
+	case v.File != "":
+		p.folder, err = vagrantfileFolder(l, v.File)
+	case v.Box != "":
+		err = d.fetchBox(ctx, l, v, p, say)
+	default:
+		err = d.ownBoxes(ctx, l, p, say)
+	}
+	if err == nil {
+		err = d.services(ctx, l, p, say)
+	}
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.prepared[l] = p
+	return nil
+}
+
+// defaultProvider is the provider for labs that name none.
+func defaultProvider(ctx context.Context) string {
+	if p := os.Getenv("VAGRANT_DEFAULT_PROVIDER"); p != "" {
+		return p
+	}
+	out, err := tool{argv: []string{"vagrant", "plugin", "list"}, env: plainEnv("VAGRANT_CHECKPOINT_DISABLE=1", "VAGRANT_NO_COLOR=1")}.run(ctx)
+	if err == nil && !strings.Contains(string(out), "vagrant-libvirt") {
+		return "virtualbox" // the one that Vagrant brings along
+	}
+	return "libvirt"
+}
+
+// vagrantfileFolder is the folder of the lab's own Vagrantfile, in the lab's folder.
+func vagrantfileFolder(l *lab.Lab, file lab.Path) (string, error) {
+	path := filepath.Join(l.Dir, string(file))
+	if filepath.Base(path) != "Vagrantfile" {
+		return "", fmt.Errorf("cannot use %s: Vagrant wants the file to be called Vagrantfile", file)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("cannot use the lab's Vagrantfile: %w", err)
+	}
+	return filepath.Dir(path), nil
+}
+
+func (d *Driver) fetchBox(ctx context.Context, l *lab.Lab, v lab.Vagrant, p *prepared, say func(string, ...any)) error {
+	if d.o.Fetch == nil {
+		return errors.New("cannot fetch the lab's box: nothing here fetches files")
+	}
+	say("box %s: fetching it, unless it is here", v.Box)
+	file, err := d.o.Fetch(ctx, v.Box, v.Checksum)
+	if err != nil {
+		return &lab.InfraError{What: "cannot fetch the lab's box", Hint: "the address and the checksum are in the lab's vagrant block", Err: err}
+	}
+	_, sum, _ := strings.Cut(v.Checksum, ":")
+	b := box{name: "saigen-" + short(sum), file: file}
+	for _, m := range l.Machines {
+		p.boxes[m.Name] = b
+	}
+	return nil
+}
+
+// short is as much of a hash as names carry.
+func short(hash string) string { return hash[:min(12, len(hash))] }
+
+func (d *Driver) ownBoxes(ctx context.Context, l *lab.Lab, p *prepared, say func(string, ...any)) error {
+	for _, m := range l.Machines {
+		built, err := d.build(ctx, l, m.Image, image.Machine, say)
+		if err != nil {
+			return fmt.Errorf("cannot prepare machine.%s: %w", m.Name, err)
+		}
+		b, k, err := d.box(ctx, built, p.provider, say)
+		if err != nil {
+			return fmt.Errorf("cannot prepare machine.%s: %w", m.Name, err)
+		}
+		p.boxes[m.Name], p.boots[m.Name] = b, k
+	}
+	return nil
+}
+
+// services builds the images of every machine's stacks.
+func (d *Driver) services(ctx context.Context, l *lab.Lab, p *prepared, say func(string, ...any)) error {
+	for _, m := range l.Machines {
+		var refs []lab.ImageRef
+		stacks := 0
+		for _, st := range l.Stacks {
+			if st.Machine.Name() != m.Name {
+				continue
+			}
+			stacks++
+			for _, ref := range st.Images {
+				if !slices.Contains(refs, ref) {
+					refs = append(refs, ref)
+				}
+			}
+		}
+		if stacks == 0 {
+			continue
+		}
+		var all []image.Built
+		for _, ref := range refs {
+			b, err := d.build(ctx, l, ref, image.Service, say)
+			if err != nil {
+				return fmt.Errorf("cannot prepare machine.%s: %w", m.Name, err)
+			}
+			all = append(all, b)
+		}
+		disk, err := d.o.Images.ServiceDisk(ctx, all, say)
+		if err != nil {
+			return fmt.Errorf("cannot prepare machine.%s: %w", m.Name, err)
+		}
+		p.services[m.Name] = disk
+	}
+	return nil
+}
+
+func (d *Driver) build(ctx context.Context, l *lab.Lab, ref lab.ImageRef, role image.Role, say func(string, ...any)) (image.Built, error) {
+	i := slices.IndexFunc(l.Images, func(img lab.Image) bool { return img.Name == ref.Name() })
+	if i < 0 {
+		return image.Built{}, fmt.Errorf("there is no %s", ref)
+	}
+	b, err := d.o.Images.Build(ctx, l.Images[i], role, l.Dir, say)
+	if err == nil && d.o.Built != nil {
+		d.o.Built(l, b)
+	}
+	return b, err
+}
