@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
+
+	"github.com/saigen-lab/saigen/labfile"
 )
 
 func completeLabs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -29,17 +32,44 @@ func (w *world) completeLabsAndFilters(c *cobra.Command, args []string, typed st
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	offline, cancel := context.WithCancel(context.Background())
-	cancel() // nobody wants to wait for a download while typing
 	var out []string
-	for _, path := range found {
-		f, _ := w.loader(offline).Load(path)
-		if f == nil {
-			continue
-		}
+	for _, f := range w.loadOffline(found) {
 		for _, axis := range f.Axes {
 			for _, v := range axis.Values {
 				out = append(out, axis.Name+":"+v)
+			}
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// loadOffline reads those labs that are right: nobody wants to wait for a download, or to be told of mistakes, while typing.
+func (w *world) loadOffline(paths []string) []*labfile.File {
+	offline, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out []*labfile.File
+	for _, path := range paths {
+		if f, _ := w.loader(offline).Load(path); f != nil {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// completeLabMachines offers the machines of the labs that the command line names.
+func (w *world) completeLabMachines(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	dirs, _ := splitFilters(args)
+	found, err := findLabs(dirs)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var out []string
+	for _, f := range w.loadOffline(found) {
+		for _, v := range f.Variants() {
+			for _, m := range f.Lab(v).Machines {
+				if !slices.Contains(out, m.Name) {
+					out = append(out, m.Name)
+				}
 			}
 		}
 	}

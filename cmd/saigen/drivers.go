@@ -8,9 +8,11 @@ import (
 	"strings"
 
 	"github.com/saigen-lab/saigen/container"
+	"github.com/saigen-lab/saigen/fetch"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
+	"github.com/saigen-lab/saigen/vagrant"
 )
 
 // driverEntry is one line of the table of drivers: all that the command knows of it.
@@ -41,9 +43,16 @@ func shippedDrivers() []driverEntry {
 		{
 			name: "container",
 			requirements: func(w *world, p paths) []lab.Requirement {
-				return append(image.Requirements(), container.Requirements(w.engine(), p.runs)...)
+				return distinct(append(image.Requirements(), container.Requirements(w.engine(), p.runs)...))
 			},
 			new: newContainerDriver, connect: container.Connect, undoers: container.Undoers,
+		},
+		{
+			name: vagrantDriver, offers: []lab.Need{lab.OwnKernel}, slow: true,
+			requirements: func(*world, paths) []lab.Requirement {
+				return append(without(image.Requirements(), "podman"), vagrant.Requirements()...)
+			},
+			new: newVagrantDriver, connect: vagrant.Connect, undoers: vagrant.Undoers,
 		},
 	}
 }
@@ -107,12 +116,46 @@ func newContainerDriver(w *world, s *session) (driver, error) {
 	}), nil
 }
 
+// newVagrantDriver wires the driver that has Vagrant run VMs.
+func newVagrantDriver(w *world, s *session) (driver, error) {
+	self, err := s.binary()
+	if err != nil {
+		return nil, fmt.Errorf("cannot copy saigen for its machines: %v", err)
+	}
+	return vagrant.New(vagrant.Options{
+		Self:    self,
+		Images:  image.New(s.paths.cache, w.log),
+		Fetch:   fetch.NewForBoxes(s.paths.cache, w.log).Get,
+		Runtime: s.paths.runtime,
+		Scratch: func(id lab.RunID) string { return filepath.Join(s.scratch(), string(id)) },
+		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return s.ledger, nil },
+		Built:   s.lock.add,
+		Log:     w.log,
+	}), nil
+}
+
 // engine is the address of an existing Docker or Podman that the user wants; empty: saigen's own.
 func (w *world) engine() string {
 	if e := w.env("SAIGEN_ENGINE"); e != "" {
 		return e
 	}
 	return w.env("DOCKER_HOST")
+}
+
+// without leaves a requirement out that is another driver's.
+func without(all []lab.Requirement, name string) []lab.Requirement {
+	return slices.DeleteFunc(all, func(r lab.Requirement) bool { return r.Name == name })
+}
+
+// distinct leaves out what an earlier one asks for too.
+func distinct(all []lab.Requirement) []lab.Requirement {
+	var out []lab.Requirement
+	for _, r := range all {
+		if !slices.ContainsFunc(out, func(o lab.Requirement) bool { return o.Name == r.Name }) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // and is words in a sentence: "a, b and c".
