@@ -81,8 +81,11 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser) (*Client, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	l := newLink(conn)
 	err := l.meet(Build())
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
+	if !stop() {
+		err = fmt.Errorf("no answer from an agent: %w", context.Cause(ctx))
+		if len(l.skipped) > 0 {
+			err = fmt.Errorf("%w; instead came %q", err, l.skipped)
+		}
 	}
 	if err != nil {
 		_ = conn.Close()

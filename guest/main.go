@@ -20,6 +20,7 @@ import (
 // assertions that the agent can observe. It returns the exit code.
 //
 //	agent --socket PATH   listens for the host, there and at the ports of a VM; run by saigen-agent.service
+//	pipe --socket PATH    joins its stdin and stdout to the agent; run by the host through ssh
 //	hold --socket PATH    runs commands in the session in which it was started; run by the agent
 //	userns                waits for the end of its stdin; run by the agent for the sake of its namespace
 func Main(args []string, kinds []lab.Kind[lab.Observer]) int {
@@ -29,7 +30,7 @@ func Main(args []string, kinds []lab.Kind[lab.Observer]) int {
 		verb, args = args[0], args[1:]
 	}
 	flags := flag.NewFlagSet("saigen guest "+verb, flag.ContinueOnError)
-	socket := flags.String("socket", "", "the unix socket to listen on")
+	socket := flags.String("socket", "", "the agent's, or the holder's, unix socket")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -41,10 +42,12 @@ func Main(args []string, kinds []lab.Kind[lab.Observer]) int {
 		err = serveAgent(ctx, *socket, newAgent(kinds, log))
 	case "hold":
 		err = serveHolder(ctx, *socket)
+	case "pipe":
+		err = joinAgent(ctx, *socket, os.Stdin, os.Stdout)
 	case "userns":
 		_, err = io.Copy(io.Discard, os.Stdin)
 	default:
-		err = fmt.Errorf("saigen guest takes agent, hold or userns, not %q", verb)
+		err = fmt.Errorf("saigen guest takes agent, pipe, hold or userns, not %q", verb)
 	}
 	if err != nil {
 		log.Error("saigen guest "+verb+" ends", "error", err)
