@@ -61,7 +61,8 @@ apt() { chroot "$root" apt-get --quiet --yes -o APT::Sandbox::User=root -o Acqui
 apt update
 apt install --no-install-recommends -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Options::=--force-confold $4
 apt clean
-chroot "$root" useradd --create-home --shell /bin/bash --uid ` + boxID + ` ` + boxUser + `
+chroot "$root" groupadd --gid ` + boxID + ` ` + boxUser + `
+chroot "$root" useradd --create-home --shell /bin/bash --uid ` + boxID + ` --gid ` + boxID + ` ` + boxUser + `
 chroot "$root" sh -eu -c 'home=$(echo ~` + boxUser + `)
 install -d -m 700 -o ` + boxUser + ` -g ` + boxUser + ` $home/.ssh
 install -m 600 -o ` + boxUser + ` -g ` + boxUser + ` /var/lib/saigen/authorized_keys $home/.ssh/authorized_keys
@@ -150,7 +151,8 @@ func (c *Cache) Box(ctx context.Context, b Built, k Kernel, provider string, say
 	}
 	sum := sha256.Sum256(key)
 	hash := hex.EncodeToString(sum[:])
-	what = fmt.Sprintf("%s (%s)", what, hash[:12])
+	name := what + " for " + provider
+	what = fmt.Sprintf("%s (%s)", name, hash[:12])
 	dir, _, err := c.entry(ctx, boxesKind, hash, what, say, func(tmp string, log io.Writer) error {
 		began := time.Now()
 		say("%s: adding %s", what, strings.Join(boxPackages, ", "))
@@ -158,7 +160,7 @@ func (c *Cache) Box(ctx context.Context, b Built, k Kernel, provider string, say
 			return err
 		}
 		say("%s: made in %.1f s", what, time.Since(began).Seconds())
-		return nil
+		return writeName(tmp, name)
 	})
 	if err != nil {
 		return "", infra("cannot make the "+what, err, c.failedLog(boxesKind, hash))

@@ -40,7 +40,6 @@ const machineDiskSize = 16 << 30
 // diskFile is what disk.json holds.
 type diskFile struct {
 	Hash string `json:"hash"`
-	What string `json:"what"`
 }
 
 // ext4Features are stated, so that the host's mke2fs.conf does not matter. There is no journal: when a machine loses
@@ -71,14 +70,14 @@ mke2fs -q -F -t ext4 -b 4096 -I 256 -i 16384 -m 0 -O ` + ext4Features + ` -L "$l
 `
 
 // disk finds a disk in the cache or makes it. need names all that goes into it.
-func (c *Cache) disk(ctx context.Context, what string, need any, spec diskSpec, prepare func(tmp string, log io.Writer) error, say Say) (Disk, error) {
+func (c *Cache) disk(ctx context.Context, name string, need any, spec diskSpec, prepare func(tmp string, log io.Writer) error, say Say) (Disk, error) {
 	key, err := json.Marshal([]any{"disk", diskRecipe, diskScript, spec.label, spec.size, spec.fill, need})
 	if err != nil {
 		return Disk{}, err
 	}
 	sum := sha256.Sum256(key)
 	hash := hex.EncodeToString(sum[:])
-	what = fmt.Sprintf("%s (%s)", what, hash[:12])
+	what := fmt.Sprintf("%s (%s)", name, hash[:12])
 	dir, _, err := c.entry(ctx, disksKind, hash, what, say, func(tmp string, log io.Writer) error {
 		began := time.Now()
 		if prepare != nil {
@@ -95,7 +94,7 @@ func (c *Cache) disk(ctx context.Context, what string, need any, spec diskSpec, 
 			return err
 		}
 		say("%s: made in %.1f s", what, time.Since(began).Seconds())
-		return writeJSON(filepath.Join(tmp, diskInfo), diskFile{Hash: content, What: what})
+		return errors.Join(writeName(tmp, name), writeJSON(filepath.Join(tmp, diskInfo), diskFile{Hash: content}))
 	})
 	if err != nil {
 		return Disk{}, infra("cannot make the "+what, err, c.failedLog(disksKind, hash))

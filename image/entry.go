@@ -3,60 +3,148 @@ package image
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// An entry is a folder <kind>/<hash> of the cache, beside which lies <hash>.lock. Whoever makes or removes the entry holds
+// the lock alone; whoever uses it shares the lock. Locks end with the process that holds them. The time of the lock's file
+// is when the entry was used last.
+
 // entry returns the folder kind/hash of the cache; where it is missing, it is made by calling fill with a temporary
 // folder beside it, renamed when complete. Whoever makes it holds a lock that ends with the process: what a killed
 // build left is a temporary folder, removed by the next one. The log of a build that failed stays as <hash>.log.
+// The entry is in use until Close, and is not pruned before.
 func (c *Cache) entry(ctx context.Context, kind, hash, what string, say Say, fill func(tmp string, log io.Writer) error) (dir string, made bool, err error) {
-	dir = filepath.Join(c.dir, kind, hash)
-	if _, err := os.Stat(dir); err == nil {
-		return dir, false, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return "", false, err
-	}
-	unlock, err := flock(ctx, dir+".lock", func() { say("%s: waiting for another saigen that is making it", what) })
-	if err != nil {
-		return "", false, err
-	}
-	defer unlock()
-	if _, err := os.Stat(dir); err == nil {
-		return dir, false, nil
-	}
-	old, err := filepath.Glob(dir + ".tmp-*")
-	if err != nil {
-		return "", false, err
-	}
-	for _, o := range old {
-		c.log.Info("removing what a killed build left", "folder", o)
-		if err := os.RemoveAll(o); err != nil {
+	waiting := func() { say("%s: waiting for another saigen that is making it", what) }
+	for {
+		if dir, err = c.use(ctx, kind, hash, waiting); err != nil || dir != "" {
+			return dir, made, err
+		}
+		if made, err = c.make(ctx, kind, hash, waiting, fill); err != nil {
 			return "", false, err
 		}
 	}
+}
+
+// use returns the folder of an entry and keeps it from being pruned; "" when there is none.
+func (c *Cache) use(ctx context.Context, kind, hash string, waiting func()) (string, error) {
+	dir := filepath.Join(c.dir, kind, hash)
+	if _, err := os.Stat(dir); err != nil {
+		return "", ignoreMissing(err)
+	}
+	if ok, err := c.using(dir); ok || err != nil {
+		return dir, err
+	}
+	l, err := lockFile(ctx, dir+".lock", unix.LOCK_SH, waiting)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return "", errors.Join(ignoreMissing(err), l.Close())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if held := c.held[dir]; held != nil { // another goroutine was faster
+		return dir, errors.Join(l.Close(), held.touch())
+	}
+	if c.held == nil {
+		c.held = map[string]*lock{}
+	}
+	c.held[dir] = l
+	return dir, l.touch()
+}
+
+// using says whether this process uses the entry already, and that it does so again.
+func (c *Cache) using(dir string) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.held[dir]
+	if l == nil {
+		return false, nil
+	}
+	if !l.guards() { // somebody has emptied the cache by hand
+		delete(c.held, dir)
+		return false, l.Close()
+	}
+	return true, l.touch()
+}
+
+// make makes an entry, unless another process has made it meanwhile.
+func (c *Cache) make(ctx context.Context, kind, hash string, waiting func(), fill func(tmp string, log io.Writer) error) (made bool, err error) {
+	dir := filepath.Join(c.dir, kind, hash)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return false, err
+	}
+	c.letGo(dir) // where somebody has removed the folder of an entry that was in use
+	l, err := lockFile(ctx, dir+".lock", unix.LOCK_EX, waiting)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if _, err := os.Stat(dir); err == nil {
+		return false, nil
+	}
+	if err := c.sweep(ctx, dir); err != nil {
+		return false, err
+	}
 	tmp, err := os.MkdirTemp(filepath.Dir(dir), hash+".tmp-")
 	if err != nil {
-		return "", false, err
+		return false, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.RemoveAll(tmp))
+			err = errors.Join(err, removeAll(context.WithoutCancel(ctx), tmp))
 		}
 	}()
 	if err := os.Chmod(tmp, 0o755); err != nil {
-		return "", false, err
+		return false, err
 	}
 	if err := c.fill(tmp, c.failedLog(kind, hash), fill); err != nil {
-		return "", false, err
+		return false, err
 	}
-	return dir, true, os.Rename(tmp, dir)
+	return true, os.Rename(tmp, dir)
+}
+
+// sweep removes what killed builds of an entry left; its lock is held.
+func (c *Cache) sweep(ctx context.Context, dir string) error {
+	old, err := filepath.Glob(dir + ".tmp-*")
+	if err != nil {
+		return err
+	}
+	for _, o := range old {
+		c.log.Info("removing what a killed build left", "folder", o)
+		if err := removeAll(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// letGo gives up the use of an entry.
+func (c *Cache) letGo(dir string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l := c.held[dir]; l != nil {
+		_ = l.Close()
+		delete(c.held, dir)
+	}
+}
+
+// Close gives up the use of every entry that this cache has returned: they may be pruned now. The end of the process
+// does the same.
+func (c *Cache) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all error
+	for dir, l := range c.held {
+		all = errors.Join(all, l.Close())
+		delete(c.held, dir)
+	}
+	return all
 }
 
 func (c *Cache) fill(tmp, failedLog string, fill func(tmp string, log io.Writer) error) error {
@@ -72,6 +160,9 @@ func (c *Cache) fill(tmp, failedLog string, fill func(tmp string, log io.Writer)
 	if err == nil {
 		return ignoreMissing(os.Remove(failedLog))
 	}
+	if st, statErr := os.Stat(name); statErr == nil && st.Size() == 0 {
+		return err
+	}
 	return errors.Join(err, os.Rename(name, failedLog))
 }
 
@@ -83,91 +174,4 @@ func ignoreMissing(err error) error {
 		return nil
 	}
 	return err
-}
-
-// flock waits for an exclusive lock on the file, which is made when missing, and calls waiting once if it must wait.
-func flock(ctx context.Context, name string, waiting func()) (unlock func(), err error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for said := false; ; {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			_ = f.Close()
-			return nil, fmt.Errorf("cannot lock %s: %v", name, err)
-		}
-		if !said {
-			waiting()
-			said = true
-		}
-		select {
-		case <-ctx.Done():
-			_ = f.Close()
-			return nil, ctx.Err()
-		case <-tick.C:
-		}
-	}
-}
-
-// Entry is one folder of the cache.
-type Entry struct {
-	Kind  string // "images" or "stores"
-	Hash  string
-	Dir   string
-	Name  string // of the image, as the lab that had it built called it; empty for a store
-	Bytes int64
-	Made  time.Time
-}
-
-// List returns what is in the cache, images first. Folders of builds that were killed are not part of it.
-func (c *Cache) List() ([]Entry, error) {
-	var all []Entry
-	for _, kind := range []string{"images", "stores"} {
-		dirs, err := os.ReadDir(filepath.Join(c.dir, kind))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
-		for _, d := range dirs {
-			if !d.IsDir() || filepath.Ext(d.Name()) != "" {
-				continue
-			}
-			e := Entry{Kind: kind, Hash: d.Name(), Dir: filepath.Join(c.dir, kind, d.Name())}
-			if in, err := readInfo(e.Dir); err == nil {
-				e.Name = in.Image.Name
-			}
-			at, err := d.Info()
-			if err != nil {
-				return nil, err
-			}
-			e.Made = at.ModTime()
-			if e.Bytes, err = diskUse(e.Dir); err != nil {
-				return nil, err
-			}
-			all = append(all, e)
-		}
-	}
-	return all, nil
-}
-
-// diskUse is what the files of a folder occupy, in bytes.
-func diskUse(dir string) (int64, error) {
-	var sum int64
-	err := filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		var st unix.Stat_t
-		if err := unix.Lstat(name, &st); err != nil {
-			return err
-		}
-		sum += st.Blocks * 512
-		return nil
-	})
-	return sum, err
 }

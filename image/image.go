@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -50,9 +51,13 @@ func (b Built) Short() string { return b.Hash[:12] }
 type Say = func(format string, args ...any)
 
 // Cache is the image cache in one folder. Several processes may use the same folder at once.
+// What it has returned is in use until Close or the end of the process, and is not pruned.
 type Cache struct {
 	dir string
 	log *slog.Logger
+
+	mu   sync.Mutex
+	held map[string]*lock // by folder
 }
 
 // New returns the cache in dir, which is made when it is first needed.

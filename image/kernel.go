@@ -86,7 +86,7 @@ func (c *Cache) Kernel(ctx context.Context, suite, snapshot string, say Say) (Ke
 			return err
 		}
 		say("%s: %s is ready, after %.1f s", what, info.Version, time.Since(began).Seconds())
-		return writeJSON(filepath.Join(tmp, kernelInfo), info)
+		return errors.Join(writeName(tmp, what+" ("+info.Version+")"), writeJSON(filepath.Join(tmp, kernelInfo), info))
 	})
 	if err != nil {
 		return Kernel{}, infra("cannot make the "+what, err, c.failedLog(kernelsKind, hash))

@@ -177,7 +177,7 @@ func (c *Cache) store(ctx context.Context, members []member, kind string, say Sa
 	sum := sha256.New()
 	_, _ = fmt.Fprintln(sum, "store", storeRecipe, kind)
 	for _, m := range members {
-		_, _ = fmt.Fprintln(sum, m.built.Hash, m.ref, m.built.changes())
+		_, _ = fmt.Fprintln(sum, m.built.content(), m.ref, m.built.changes())
 	}
 	hash := hex.EncodeToString(sum.Sum(nil))
 	what := fmt.Sprintf("%s store (%s)", kind, hash[:12])
@@ -185,7 +185,9 @@ func (c *Cache) store(ctx context.Context, members []member, kind string, say Sa
 		if os.Geteuid() != 0 {
 			return errors.New("an image store needs root; as a normal user, use the qemu driver")
 		}
-		return fillStore(ctx, filepath.Join(tmp, "root"), filepath.Join(tmp, "podman"), what, members, log, say)
+		return errors.Join(
+			writeName(tmp, kind+" store"),
+			fillStore(ctx, filepath.Join(tmp, "root"), filepath.Join(tmp, "podman"), what, members, log, say))
 	})
 	if err != nil {
 		return "", infra("cannot make the "+what, err, c.failedLog("stores", hash))
