@@ -13,7 +13,11 @@ import (
 // The container driver keeps every promise that the fake keeps.
 func TestRealConformance(t *testing.T) {
 	real(t)
-	l := oneMachine()
+	l := twoMachines()
+	l.Machines[0].Accounts = []lab.Account{
+		{Name: "alice", Session: lab.SessionLinger}, {Name: "log", Session: lab.SessionLogin},
+		{Name: "sue", Session: lab.SessionSu}, {Name: "non", Session: lab.SessionNone},
+	}
 	b := open(t, "conformance", l)
 	labtest.TestDriver(t, b.Driver, l, lab.Probe{
 		Address: "symptom.command.true", Kind: "command", Every: 20 * time.Millisecond, Timeout: 10 * time.Second,

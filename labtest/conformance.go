@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -17,17 +18,14 @@ import (
 // patience is how long one step of the suite may take on the slowest machine.
 const patience = time.Minute
 
-// TestDriver is the conformance suite: what every driver promises, the fake as well as the real ones. The lab has one
-// machine with at least one account that lingers; the probe is one that this machine can observe.
+// TestDriver is the conformance suite: what every driver promises, the fake as well as the real ones. The first account
+// of the lab's first machine lingers; its others should be one of each kind of session. The network is looked at when the
+// lab has several machines. The probe is one that the first machine can observe. A driver that saves machines
+// passes TestSnapshots too.
 func TestDriver(t *testing.T, driver lab.Driver, l *lab.Lab, probe lab.Probe) {
 	t.Helper()
 	const run lab.RunID = "conformance"
-	say := func(format string, args ...any) { t.Logf(format, args...) }
-	for range 2 {
-		if err := driver.Prepare(t.Context(), l, say); err != nil {
-			t.Fatalf("prepare: %v", err)
-		}
-	}
+	prepare(t, driver, l)
 	t.Run("start of a run that is over", func(t *testing.T) {
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -37,24 +35,28 @@ func TestDriver(t *testing.T, driver lab.Driver, l *lab.Lab, probe lab.Probe) {
 			_ = m.Destroy(context.Background())
 		}
 	})
-	m, err := driver.Start(t.Context(), run, l, l.Machines[0])
-	if err != nil {
-		t.Fatalf("start: %v", err)
-	}
-	t.Cleanup(func() { _ = m.Destroy(context.Background()) })
-	if want := lab.MachineRef("machine." + l.Machines[0].Name); m.Ref() != want {
-		t.Errorf("the machine calls itself %q, not %q", m.Ref(), want)
-	}
-	s := &suite{m: m, account: l.Machines[0].Accounts[0].Name, probe: probe}
+	t.Run("start that is given up", func(t *testing.T) {
+		// What it leaves behind would be in the way of the start below, under the same name.
+		hurried, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if m, err := driver.Start(hurried, run, l, l.Machines[0]); err == nil {
+			if err := m.Destroy(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	machines := start(t, driver, run, l)
+	m, accounts := machines[0], l.Machines[0].Accounts
+	s := &suite{m: m, account: accounts[0].Name, accounts: accounts, probe: probe}
 	for _, c := range []struct {
 		name string
 		test func(*testing.T)
 	}{
 		{"exit codes", s.exitCodes}, {"signals", s.signals}, {"no such program", s.noProgram},
 		{"streams apart", s.streams}, {"big output", s.bigOutput}, {"binary input", s.binaryInput},
-		{"output as it comes", s.streaming}, {"environment and folder", s.surroundings}, {"accounts", s.accounts},
-		{"many at once", s.parallel}, {"cancelled", s.cancelled}, {"terminal", s.terminal},
-		{"files", s.files}, {"watch", s.watch}, {"watch of an unknown kind", s.watchUnknown},
+		{"output as it comes", s.streaming}, {"environment and folder", s.surroundings}, {"accounts", s.identities},
+		{"sessions", s.sessions}, {"many at once", s.parallel}, {"cancelled", s.cancelled}, {"terminal", s.terminal},
+		{"files", s.files}, {"watch", s.watch}, {"watch of an unknown kind", s.watchUnknown}, {"clock", s.clock},
 	} {
 		t.Run(c.name, c.test)
 	}
@@ -63,22 +65,71 @@ func TestDriver(t *testing.T, driver lab.Driver, l *lab.Lab, probe lab.Probe) {
 			t.Error(err)
 		}
 	})
+	if len(machines) > 1 {
+		t.Run("machines reach each other", func(t *testing.T) { testNetwork(t, machines) })
+		t.Run("no way out", func(t *testing.T) { testNoWayOut(t, m) })
+	}
 	t.Run("destroy", func(t *testing.T) {
-		for range 2 {
-			if err := m.Destroy(context.Background()); err != nil {
-				t.Error(err)
+		for _, m := range machines {
+			for range 2 {
+				if err := m.Destroy(context.Background()); err != nil {
+					t.Error(err)
+				}
 			}
 		}
-		if _, err := m.Run(t.Context(), lab.Command{Argv: []string{"true"}}); err == nil {
-			t.Error("a command ran in a machine that was destroyed")
-		}
+		s.gone(t)
 	})
 }
 
+func prepare(t *testing.T, driver lab.Driver, l *lab.Lab) {
+	t.Helper()
+	for range 2 {
+		if err := driver.Prepare(t.Context(), l, t.Logf); err != nil {
+			t.Fatalf("prepare: %v", err)
+		}
+	}
+}
+
+// start starts the lab's machines side by side, as a run does, and destroys them after the test.
+func start(t *testing.T, driver lab.Driver, run lab.RunID, l *lab.Lab) []lab.Running {
+	t.Helper()
+	machines, errs := make([]lab.Running, len(l.Machines)), make([]error, len(l.Machines))
+	var all sync.WaitGroup
+	for i := range l.Machines {
+		all.Go(func() { machines[i], errs[i] = driver.Start(t.Context(), run, l, l.Machines[i]) })
+	}
+	all.Wait()
+	for i, m := range machines {
+		if errs[i] != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = m.Destroy(context.Background()) })
+	}
+	if err := errors.Join(errs...); err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	inOrder(t, l, machines)
+	return machines
+}
+
+// inOrder: the machines are the lab's, and say so.
+func inOrder(t *testing.T, l *lab.Lab, machines []lab.Running) {
+	t.Helper()
+	if len(machines) != len(l.Machines) {
+		t.Fatalf("%d machines of a lab that has %d", len(machines), len(l.Machines))
+	}
+	for i, m := range machines {
+		if want := lab.MachineRef("machine." + l.Machines[i].Name); m.Ref() != want {
+			t.Errorf("machine %d calls itself %q, not %q", i, m.Ref(), want)
+		}
+	}
+}
+
 type suite struct {
-	m       lab.Running
-	account string
-	probe   lab.Probe
+	m        lab.Running
+	account  string
+	accounts []lab.Account
+	probe    lab.Probe
 }
 
 // run runs a command that must be possible to run.
@@ -181,14 +232,71 @@ func (s *suite) surroundings(t *testing.T) {
 	}
 }
 
-func (s *suite) accounts(t *testing.T) {
-	for account, want := range map[string]string{"": "root\n", s.account: s.account + "\n"} {
+func (s *suite) identities(t *testing.T) {
+	want := map[string]string{"": "root\n"}
+	for _, a := range s.accounts {
+		want[a.Name] = a.Name + "\n"
+	}
+	for account, want := range want {
 		if r := s.run(t, lab.Command{Argv: []string{"id", "-un"}, Account: account}); string(r.Stdout) != want {
 			t.Errorf("account %q is %q", account, r.Stdout)
 		}
 	}
 	if _, err := s.m.Run(t.Context(), lab.Command{Argv: []string{"true"}, Account: "nobody-declared"}); err == nil {
 		t.Error("a command ran as an account that does not exist")
+	}
+}
+
+// sessions: what a program of the account can tell of how it is logged in.
+func (s *suite) sessions(t *testing.T) {
+	for _, a := range s.accounts {
+		cmd := lab.Command{Argv: []string{"id", "-u"}, Account: a.Name}
+		own := "/run/user/" + strings.TrimSpace(string(s.run(t, cmd).Stdout))
+		cmd = shell(`echo "$XDG_RUNTIME_DIR"; echo "$XDG_SESSION_ID"`)
+		cmd.Account = a.Name
+		got := strings.Split(string(s.run(t, cmd).Stdout), "\n")
+		if a.Session == lab.SessionSu || a.Session == lab.SessionNone {
+			own = ""
+		}
+		if len(got) != 3 || got[0] != own || (got[1] != "") != (a.Session == lab.SessionLogin) {
+			t.Errorf("account %s, whose session is of kind %s, has the runtime folder and session %q", a.Name, a.Session, got)
+		}
+	}
+}
+
+// clock: the machine's clock is the host's. A machine that is emulated on a busy host answers late, and the answer is as
+// much less certain.
+func (s *suite) clock(t *testing.T) {
+	began := time.Now()
+	off, err := s.m.Clock(t.Context())
+	if took := time.Since(began); err != nil || off.Abs() > time.Second+took/2 {
+		t.Errorf("the clock of %s is %v off, asked for %v: %v", s.m.Ref(), off, took, err)
+	}
+	began = time.Now()
+	r := s.run(t, lab.Command{Argv: []string{"date", "+%s.%N"}})
+	ended := time.Now()
+	var at float64
+	if _, err := fmt.Sscan(string(r.Stdout), &at); err != nil {
+		t.Fatal(err)
+	}
+	if now := time.UnixMicro(int64(at * 1e6)); now.Before(began.Add(-time.Second)) || now.After(ended.Add(time.Second)) {
+		t.Errorf("a process in %s says that it is %v, asked between %v and %v", s.m.Ref(), now, began, ended)
+	}
+}
+
+// gone: a machine that was destroyed does nothing any more, and says so at once.
+func (s *suite) gone(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, run := s.m.Run(ctx, lab.Command{Argv: []string{"true"}})
+	_, clock := s.m.Clock(ctx)
+	put := s.m.Put(ctx, lab.File{Path: "/var/tmp/x", Mode: 0o600})
+	watch := s.m.Watch(ctx, s.probe, func(o lab.Observation) { t.Errorf("observed %+v", o) })
+	for what, err := range map[string]error{"ran a command": run, "told its clock": clock, "took a file": put, "watched": watch} {
+		if err == nil || ctx.Err() != nil {
+			t.Errorf("a machine that is gone %s: %v", what, err)
+		}
 	}
 }
 

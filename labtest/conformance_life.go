@@ -39,32 +39,43 @@ func (w *watcher) String() string {
 	return w.buf.String()
 }
 
-// cancelled: the command and what it started are gone when Run has returned.
+// cancelled: the command and what it started are gone when Run has returned: with pipes and with a terminal, in each
+// account's session.
 func (s *suite) cancelled(t *testing.T) {
-	for _, account := range []string{"", s.account} {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		mark := fmt.Sprintf("86%d", 1e6+rand.IntN(1e6))
-		cmd := shell("sleep " + mark + " & echo started; wait")
-		cmd.Account, cmd.Stdout = account, &watcher{want: "started", then: cancel}
-		begin := time.Now()
-		if r, err := s.m.Run(ctx, cmd); err == nil {
-			t.Errorf("as %q: a cancelled command ended with %+v", account, r)
+	accounts := []string{""}
+	for _, a := range s.accounts {
+		accounts = append(accounts, a.Name)
+	}
+	for _, account := range accounts {
+		for _, tty := range []*lab.TTY{nil, {Term: "vt100", Rows: 24, Cols: 80}} {
+			s.cancel(t, account, tty)
 		}
-		if took := time.Since(begin); took > patience {
-			t.Errorf("as %q: it took %s to come back", account, took)
-		}
-		// The pattern does not match itself.
-		find := shell("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'sleep [" + mark[:1] + "]" + mark[1:] + "'")
-		if !soon(func() bool { return strings.TrimSpace(string(s.run(t, find).Stdout)) == "0" }) {
-			t.Errorf("as %q: what a cancelled command had started is still there", account)
-		}
+	}
+}
+
+func (s *suite) cancel(t *testing.T, account string, tty *lab.TTY) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	mark := fmt.Sprintf("86%d", 1e6+rand.IntN(1e6))
+	cmd := shell("sleep " + mark + " & (sleep " + mark + " &); echo started; wait")
+	cmd.Account, cmd.Stdout, cmd.TTY = account, &watcher{want: "started", then: cancel}, tty
+	begin := time.Now()
+	if r, err := s.m.Run(ctx, cmd); err == nil {
+		t.Errorf("as %q: a cancelled command ended with %+v", account, r)
+	}
+	if took := time.Since(begin); took > patience {
+		t.Errorf("as %q: it took %s to come back", account, took)
+	}
+	// The pattern does not match itself.
+	find := shell("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'sleep [" + mark[:1] + "]" + mark[1:] + "'")
+	if !soon(func() bool { return strings.TrimSpace(string(s.run(t, find).Stdout)) == "0" }) {
+		t.Errorf("as %q, with a terminal %v: what a cancelled command had started is still there", account, tty != nil)
 	}
 }
 
 // soon waits a little for a condition.
 func soon(met func() bool) bool {
-	for deadline := time.Now().Add(5 * time.Second); !met(); {
+	for deadline := time.Now().Add(patience / 2); !met(); {
 		if time.Now().After(deadline) {
 			return false
 		}

@@ -19,7 +19,8 @@ import (
 
 // HostCommands returns a handler that runs commands as processes of the test, with dir as everybody's home. It lets the
 // fake machine pass the conformance suite: exit codes, signals, streams and terminals are then those of real processes.
-func HostCommands(dir string) Handler {
+// The environment is that of the account's session, as far as the suite looks at it.
+func HostCommands(dir string, accounts ...lab.Account) Handler {
 	return func(ctx context.Context, cmd lab.Command) (lab.Result, error) {
 		if len(cmd.Argv) == 2 && cmd.Argv[0] == "id" && cmd.Argv[1] == "-un" {
 			name := cmd.Account
@@ -28,12 +29,16 @@ func HostCommands(dir string) Handler {
 			}
 			return lab.Result{Stdout: []byte(name + "\n")}, nil
 		}
+		if len(cmd.Argv) == 2 && cmd.Argv[0] == "id" && cmd.Argv[1] == "-u" {
+			return lab.Result{Stdout: fmt.Appendln(nil, uidOf(cmd.Account, accounts))}, nil
+		}
 		c := exec.Command(cmd.Argv[0], cmd.Argv[1:]...)
 		c.Dir = cmd.Dir
 		if c.Dir == "" {
 			c.Dir = dir
 		}
-		c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, cmd.Env...)
+		c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, sessionEnv(cmd.Account, accounts)...)
+		c.Env = append(c.Env, cmd.Env...)
 		var stdout, stderr bytes.Buffer
 		out, errOut := sink(cmd.Stdout, &stdout), sink(cmd.Stderr, &stderr)
 		var err error
@@ -56,6 +61,32 @@ func HostCommands(dir string) Handler {
 		}
 		return r, nil
 	}
+}
+
+// uidOf is 1000 for the first account.
+func uidOf(account string, accounts []lab.Account) int {
+	for i, a := range accounts {
+		if a.Name == account {
+			return 1000 + i
+		}
+	}
+	return 0
+}
+
+// sessionEnv is what docs/sessions.md says of a kind of session.
+func sessionEnv(account string, accounts []lab.Account) (env []string) {
+	for _, a := range accounts {
+		if a.Name != account {
+			continue
+		}
+		if a.Session == lab.SessionLinger || a.Session == lab.SessionLogin {
+			env = append(env, fmt.Sprintf("XDG_RUNTIME_DIR=/run/user/%d", uidOf(account, accounts)))
+		}
+		if a.Session == lab.SessionLogin {
+			env = append(env, "XDG_SESSION_ID=1")
+		}
+	}
+	return env
 }
 
 func sink(w io.Writer, otherwise *bytes.Buffer) io.Writer {

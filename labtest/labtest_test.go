@@ -38,8 +38,13 @@ func started(t *testing.T, d *Driver) *Machine {
 }
 
 func TestFakeConforms(t *testing.T) {
-	d := &Driver{Handler: HostCommands(t.TempDir())}
-	TestDriver(t, d, oneMachine(), reading("slow"))
+	l := oneMachine()
+	l.Machines[0].Accounts = []lab.Account{
+		{Name: "alice", Session: lab.SessionLinger}, {Name: "log", Session: lab.SessionLogin},
+		{Name: "sue", Session: lab.SessionSu}, {Name: "non", Session: lab.SessionNone},
+	}
+	d := &Driver{Handler: HostCommands(t.TempDir(), l.Machines[0].Accounts...)}
+	TestDriver(t, d, l, reading("slow"))
 	if left := d.Left(); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
