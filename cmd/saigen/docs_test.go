@@ -96,7 +96,10 @@ func describe(out *bytes.Buffer, c *cobra.Command) {
 		fmt.Fprintf(out, "\n```\n%s\n```\n", c.Example)
 	}
 	for _, sub := range c.Commands() {
-		fmt.Fprintf(out, "\n`%s`\n", sub.CommandPath())
+		fmt.Fprintf(out, "\n`%s`\n\n%s.\n", sub.UseLine(), sub.Short)
+		if flags := sub.NonInheritedFlags(); flags.HasAvailableFlags() {
+			fmt.Fprintf(out, "\n```\n%s```\n", flags.FlagUsages())
+		}
 	}
 	if flags := c.NonInheritedFlags(); flags.HasAvailableFlags() {
 		fmt.Fprintf(out, "\n```\n%s```\n", flags.FlagUsages())
@@ -130,6 +133,7 @@ const outside = `
 | ` + "`SAIGEN_ENGINE`, `DOCKER_HOST`" + ` | the address of an existing Docker or Podman to use instead of saigen's own private one; the first wins |
 | ` + "`NO_COLOR`, `TERM`" + ` | no colour; ` + "`TERM=dumb`" + `: no live view either |
 | ` + "`LC_ALL`, `LC_CTYPE`, `LANG`" + ` | whether marks and lines on a terminal may be other than ASCII |
+| ` + "`SAIGEN_CACHE_SIZE`" + ` | what the cache may occupy after a run, such as ` + "`5GiB`" + `; default: 20GiB |
 | ` + "`SAIGEN_DEBUG`" + ` | set: what saigen does inside is told on stderr |
 `
 

@@ -107,7 +107,7 @@ func newContainerDriver(w *world, s *session) (driver, error) {
 	return container.New(container.Options{
 		Self:    self,
 		Engine:  w.engine(),
-		Images:  image.New(s.paths.cache, w.log),
+		Images:  s.images,
 		Runtime: s.paths.runtime,
 		Scratch: func(id lab.RunID) string { return filepath.Join(s.scratch(), string(id)) },
 		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return s.ledger, nil },
@@ -124,7 +124,7 @@ func newVagrantDriver(w *world, s *session) (driver, error) {
 	}
 	return vagrant.New(vagrant.Options{
 		Self:    self,
-		Images:  image.New(s.paths.cache, w.log),
+		Images:  s.images,
 		Fetch:   fetch.NewForBoxes(s.paths.cache, w.log).Get,
 		Runtime: s.paths.runtime,
 		Scratch: func(id lab.RunID) string { return filepath.Join(s.scratch(), string(id)) },

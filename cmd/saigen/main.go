@@ -184,6 +184,6 @@ symptoms follow from it: absent without the fault, present with it, gone after t
 	}
 	add("labs", w.runCommand(), w.validateCommand(), w.fmtCommand(), w.listCommand(), w.kindsCommand(), w.boxCommand(), w.runsCommand(), w.showCommand(), w.reportCommand(), w.judgeCommand())
 	add("machines", w.upCommand(), w.shellCommand(), w.execCommand(), w.logsCommand(), w.downCommand())
-	add("host", w.doctorCommand(), w.gcCommand(), w.versionCommand())
+	add("host", w.doctorCommand(), w.cacheCommand(), w.gcCommand(), w.versionCommand())
 	return root
 }

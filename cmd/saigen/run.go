@@ -265,6 +265,10 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 func (r *activeRun) keep(up lab.Variant) error {
 	r.info.Up = up
 	r.info.UpAs, _ = r.runner.Kept()
+	var err error
+	if r.info.Uses, err = r.inUse(); err != nil {
+		return err
+	}
 	if err := r.write(); err != nil {
 		return err
 	}
@@ -285,6 +289,7 @@ func (r *activeRun) finish(ctx context.Context, summary *runner.Summary) {
 	if undone != nil {
 		r.sinks.tell(runner.Event{Type: runner.Warning, Text: fmt.Sprintf("cannot undo everything: %v", undone), Hint: "saigen gc"})
 	}
+	r.prune(ctx)
 	if summary != nil {
 		if !kept {
 			r.audit(summary)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/labfile"
 	"github.com/saigen-lab/saigen/ledger"
@@ -23,6 +24,8 @@ type session struct {
 	folder string // the run's evidence
 	ledger *ledger.Ledger
 	lock   *lockKeeper
+	images *image.Cache
+	limit  int64 // of the cache after the run, in bytes
 	info   runInfo
 }
 
@@ -42,6 +45,7 @@ type runInfo struct {
 	Accounts []string    `json:"accounts,omitempty"` // of the first machine
 	Up       lab.Variant `json:"up,omitempty"`       // the variant whose machines were left running
 	UpAs     lab.RunID   `json:"up_as,omitempty"`    // the id that its driver knows them by; empty: none were
+	Uses     []string    `json:"uses,omitempty"`     // entries of the cache that they use: "images/HASH"
 }
 
 const runInfoFile = "run.json"
@@ -65,7 +69,10 @@ func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, 
 	if err != nil {
 		return nil, err
 	}
-	s := &session{id: newRunID(time.Now()), paths: p, lock: lock}
+	s := &session{id: newRunID(time.Now()), paths: p, lock: lock, images: image.New(p.cache, w.log)}
+	if s.limit, err = w.cacheLimit(); err != nil {
+		return nil, err
+	}
 	s.folder = filepath.Join(p.runs, string(s.id))
 	if err := os.Mkdir(s.folder, 0o755); err != nil {
 		return nil, err
