@@ -50,8 +50,12 @@ func (t *attempt) arms(ctx context.Context, record *Record) error {
 	both.Go(func() {
 		select {
 		case <-p.ready:
-		case <-p.ended: // it never came up: there is nothing to compare with
-			return
+		case <-p.ended:
+			select {
+			case <-p.ready: // both were there
+			default:
+				return // it never came up: there is nothing to compare with
+			}
 		}
 		if errControl = control.run(running); errControl != nil {
 			stop(errOtherArm)

@@ -24,7 +24,7 @@ const (
 	LogsFolder       = "logs"
 )
 
-// StoredObservation is one line of observations.jsonl.
+// StoredObservation is one line of observations.jsonl. Its time is the host's, as the phases' times are; see Clock.
 type StoredObservation struct {
 	Arm     string `json:"arm"`
 	Phase   string `json:"phase"` // in which it arrived; a look is judged in the phase in which it began

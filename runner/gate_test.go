@@ -83,19 +83,20 @@ func TestUntil(t *testing.T) {
 		fails    func(trial int) bool // its machine cannot be started
 		healthy  bool                 // the fault does nothing
 		repeat   int
-		trials   int
+		trials   int // conclusive
+		blind    int
 		exit     int
 		said     string
 		parallel int
 	}{
-		{"the usual verdict", "", 0.95, nil, false, 50, 4, runner.ExitExpected, "decided: reproduced in 4 of 4 trials (95 % interval: 0.51 to 1.00)", 1},
-		{"a rate", ">= 0.7", 0.95, nil, false, 50, 9, runner.ExitExpected, "decided: reproduced in 9 of 9", 1},
-		{"another verdict", ">= 0.7", 0.95, nil, true, 50, 2, runner.ExitUnexpected, "decided: reproduced in 0 of 2", 1},
-		{"too few allowed", ">= 0.7", 0.95, nil, false, 5, 5, runner.ExitInconclusive, "", 1},
-		{"two could not be started", "", 0.95, func(n int) bool { return n < 2 }, false, 4, 6, runner.ExitExpected, "", 1},
-		{"none can be started", "", 0.95, func(int) bool { return true }, false, 50, 4, runner.ExitInconclusive, "given up: 4 trials were inconclusive, and 0 were not", 1},
-		{"none can be started, as often as was asked for", "", 0, func(int) bool { return true }, false, 50, 4, runner.ExitInconclusive, "given up", 1},
-		{"side by side", "", 0.95, nil, false, 50, 4, runner.ExitExpected, "decided", 4},
+		{"the usual verdict", "", 0.95, nil, false, 50, 4, 0, runner.ExitExpected, "decided: reproduced in 4 of 4 trials (95 % interval: 0.51 to 1.00)", 1},
+		{"a rate", ">= 0.7", 0.95, nil, false, 50, 9, 0, runner.ExitExpected, "decided: reproduced in 9 of 9", 1},
+		{"another verdict", ">= 0.7", 0.95, nil, true, 50, 2, 0, runner.ExitUnexpected, "decided: reproduced in 0 of 2", 1},
+		{"too few allowed", ">= 0.7", 0.95, nil, false, 5, 5, 0, runner.ExitInconclusive, "", 1},
+		{"two could not be started", "", 0.95, func(n int) bool { return n < 2 }, false, 4, 4, 2, runner.ExitExpected, "", 1},
+		{"none can be started", "", 0.95, func(int) bool { return true }, false, 50, 0, 4, runner.ExitInconclusive, "given up: 4 trials were inconclusive, and 0 were not", 1},
+		{"none can be started, as often as was asked for", "", 0, func(int) bool { return true }, false, 50, 0, 4, runner.ExitInconclusive, "given up", 1},
+		{"side by side", "", 0.95, nil, false, 50, 4, 0, runner.ExitExpected, "decided", 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -105,15 +106,19 @@ func TestUntil(t *testing.T) {
 			l.Rate = c.rate
 			if c.healthy {
 				l.Faults = nil
-				l.Symptoms[0].Within = "20ms"
+				l.Symptoms[0].Within = "100ms"
 			}
 			r := runner.Runner{Driver: d, Composer: noStacks{}, Sink: said, Run: "r", Folder: t.TempDir(), Until: c.until, Parallel: c.parallel}
 			s, err := r.All(context.Background(), []*lab.Lab{l}, c.repeat)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if most := c.trials + c.parallel - 1; len(s.Outcomes) < c.trials || len(s.Outcomes) > most || s.Exit != c.exit || s.Until != c.until {
-				t.Errorf("%d trials, want %d; exit code %d, want %d: %s", len(s.Outcomes), c.trials, s.Exit, c.exit, s.Variants[0].Because)
+			v := s.Variants[0]
+			if most := c.trials + c.parallel - 1; v.AsExpected.N < c.trials || v.AsExpected.N > most || v.Inconclusive != c.blind || s.Exit != c.exit || s.Until != c.until {
+				t.Errorf("%d trials, want %d; %d inconclusive, want %d; exit code %d, want %d", v.AsExpected.N, c.trials, v.Inconclusive, c.blind, s.Exit, c.exit)
+				for _, o := range s.Outcomes {
+					t.Logf("trial %d: %s (%s)", o.Trial, o.Verdict, o.Because)
+				}
 			}
 			if told := slices.ContainsFunc(said.all, func(e runner.Event) bool { return e.Arm == "" && strings.HasPrefix(e.Text, c.said) }); c.said != "" && !told {
 				t.Errorf("nobody was told %q", c.said)

@@ -207,6 +207,7 @@ func judgeSymptom(s lab.Assertion, fault, control Arm, r *Record) SymptomResult 
 		switch p.Kind {
 		case Baseline:
 			seen, _ := during(inFault, p)
+			seen = within(seen, p)
 			if i := firstHeld(s.Do, seen); i >= 0 {
 				res.InControl = true
 				res.Control = "before the fault was injected: " + explain(s.Do, seen[:i+1])
@@ -222,7 +223,8 @@ func judgeSymptom(s lab.Assertion, fault, control Arm, r *Record) SymptomResult 
 				res.CouldNot = blindness(inFault, p, seen, missed)
 			}
 		case Soak:
-			if seen, _ := during(inFault, p); len(seen) > 0 {
+			seen, _ := during(inFault, p)
+			if seen = within(seen, p); len(seen) > 0 {
 				res.AfterCure = explain(s.Do, seen)
 			}
 		}
@@ -275,6 +277,7 @@ func judgeRemedy(rem lab.Remedy, symptoms []lab.Assertion, fault Arm, r *Record)
 		for _, s := range symptoms {
 			all := r.Observations[Fault][s.Address()]
 			seen, missed := during(all, p)
+			seen = within(seen, p)
 			if i := firstHeld(s.Do, seen); i >= 0 {
 				res.Cured = false
 				res.Remain = append(res.Remain, s.Address())
@@ -294,6 +297,8 @@ func judgeRemedy(rem lab.Remedy, symptoms []lab.Assertion, fault Arm, r *Record)
 // most looks do not count. Empty: it can be judged.
 func blindness(all []lab.Observation, p Phase, seen []lab.Observation, missed int) string {
 	switch {
+	case len(seen) == 0 && missed == 0 && slices.ContainsFunc(all, p.holds):
+		return "no look began in time"
 	case len(seen) == 0 && missed == 0:
 		return "there was no observation"
 	case missed <= len(seen):

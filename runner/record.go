@@ -128,6 +128,20 @@ func during(all []lab.Observation, p Phase) (seen []lab.Observation, missed int)
 	return seen, missed
 }
 
+// within keeps of seen the looks that ended in the phase too: what is done next may already be seen by those that did not.
+func within(seen []lab.Observation, p Phase) []lab.Observation {
+	if p.End.IsZero() {
+		return seen
+	}
+	var out []lab.Observation
+	for _, o := range seen {
+		if !o.At.Add(o.Took).After(p.End) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 // inTime cuts from seen the looks that began after a symptom was overdue.
 func inTime(seen []lab.Observation, p Phase, s lab.Assertion) []lab.Observation {
 	overdue := p.Start.Add(s.Within.Value())

@@ -34,3 +34,19 @@ func TestDuring(t *testing.T) {
 		t.Errorf("got %q", why)
 	}
 }
+
+// A look that the fault, or the next remedy, came in between says nothing of the phase in which it began.
+func TestWithin(t *testing.T) {
+	start := time.Date(2024, 6, 1, 9, 30, 0, 0, time.UTC)
+	p := Phase{Kind: Baseline, Start: start, End: start.Add(10 * time.Second)}
+	looks := []lab.Observation{
+		{At: start, Took: time.Second}, {At: start.Add(9 * time.Second), Took: time.Second}, {At: start.Add(9900 * time.Millisecond), Took: time.Second},
+	}
+	if got := within(looks, p); len(got) != 2 {
+		t.Errorf("%d looks ended in the phase", len(got))
+	}
+	p.End = time.Time{}
+	if got := within(looks, p); len(got) != 3 {
+		t.Errorf("%d looks in a phase that goes on", len(got))
+	}
+}

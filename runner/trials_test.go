@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/labtest"
@@ -105,6 +107,21 @@ func TestCapacity(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, said := &labtest.Driver{}, &seen{}
+			var arms atomic.Int32
+			full := make(chan struct{}) // closed when as many trials as there should be are under way
+			d.Made = func(m *labtest.Machine) {
+				if strings.HasSuffix(string(m.RunID), runner.Control) {
+					return
+				}
+				if arms.Add(1) == int32(c.want) {
+					close(full)
+				}
+				select {
+				case <-full:
+				case <-time.After(10 * time.Second):
+					t.Error("they are not run side by side")
+				}
+			}
 			labs := variants(t, "x")
 			labs[0].Machines = []lab.Machine{c.machine}
 			r := runner.Runner{Driver: d, Composer: noStacks{}, Sink: said, Run: "r", Folder: t.TempDir(), Parallel: 4,
