@@ -218,8 +218,8 @@ func chartsOf(id string, t *storedTrial, probes []probe) chartTrial {
 		if p.d.steps != nil {
 			cp.Steps = []float64{p.d.steps.low, p.d.steps.high}
 		}
-		for arm, looks := range p.looks {
-			cp.Arms[arm] = columns(looks, p.d, &texts, ms)
+		for _, a := range t.outcome.Arms {
+			cp.Arms[a.Name] = columns(p.looks[a.Name], p.d, &texts, ms)
 		}
 		cp.Texts = texts.all
 		c.Probes = append(c.Probes, cp)

@@ -165,7 +165,7 @@ func (r *storedRun) readTrial(folder string, events []runner.Event, thaw func([]
 	return t
 }
 
-// readLogs reads the end of every log; the fault arm's come first.
+// readLogs reads the end of every log; the fault arm's come first, and what remedies printed comes last.
 func (t *storedTrial) readLogs(r *storedRun, folder string) {
 	files, _ := filepath.Glob(filepath.Join(folder, "*.log")) // the pattern is right
 	for _, f := range files {
@@ -180,11 +180,14 @@ func (t *storedTrial) readLogs(r *storedRun, folder string) {
 		arm, name, _ := strings.Cut(strings.TrimSuffix(filepath.Base(f), ".log"), "-")
 		t.logs = append(t.logs, storedLog{arm, name, data})
 	}
-	slices.SortStableFunc(t.logs, func(a, b storedLog) int { return armRank(a.arm) - armRank(b.arm) })
+	slices.SortStableFunc(t.logs, func(a, b storedLog) int { return a.rank() - b.rank() })
 }
 
-func armRank(arm string) int {
-	if arm == runner.Fault {
+func (l storedLog) rank() int {
+	switch {
+	case strings.HasPrefix(l.name, "remedy-"):
+		return 2
+	case l.arm == runner.Fault:
 		return 0
 	}
 	return 1

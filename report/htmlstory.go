@@ -15,8 +15,8 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// storyHTML renders a lab's story. Raw HTML in it is dropped and links to anything but pages are disarmed, which are
-// goldmark's defaults; pictures become their description, since a report fetches nothing. Its headings go below the
+// storyHTML renders a lab's story. Raw HTML in it is dropped, which is goldmark's default; of links that run something the
+// text stays; pictures become their description, since a report fetches nothing. Its headings go below the
 // report's own, and a first heading that says the lab's title again is left out.
 func storyHTML(story []byte, title string) template.HTML {
 	source := []byte(cleanText(string(story)))
@@ -43,6 +43,7 @@ func (s shape) Transform(doc *ast.Document, reader text.Reader, _ parser.Context
 			doc.RemoveChild(doc, h)
 		}
 	}
+	var dangerous []*ast.Link
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) { // the function has no error
 		if !entering {
 			return ast.WalkContinue, nil
@@ -52,9 +53,18 @@ func (s shape) Transform(doc *ast.Document, reader text.Reader, _ parser.Context
 			n.Level = min(n.Level+deeper-1, 6)
 		case *ast.Link:
 			n.SetAttributeString("rel", []byte("noopener noreferrer"))
+			if html.IsDangerousURL(n.Destination) {
+				dangerous = append(dangerous, n)
+			}
 		}
 		return ast.WalkContinue, nil
 	})
+	for _, n := range dangerous { // their text stays
+		for c := n.FirstChild(); c != nil; c = n.FirstChild() {
+			n.Parent().InsertBefore(n.Parent(), n, c)
+		}
+		n.Parent().RemoveChild(n.Parent(), n)
+	}
 }
 
 // noPictures writes the description of a picture instead of the picture.

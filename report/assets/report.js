@@ -81,7 +81,7 @@
       if (fits) ctx.fillText(fits, Math.max(x, box.left) + 2 * px, box.top - 3 * px);
     }
     ctx.restore();
-    if (c.probe.steps) stepBands(u, c);
+    if (c.probe.steps && c.named) stepBands(u, c);
   }
 
   // fit cuts a text to the room there is, but not to fewer letters than make sense.
@@ -121,7 +121,7 @@
       const y1 = u.valToPos(k * high, "y", true), y0 = u.valToPos(k * low, "y", true);
       ctx.fillStyle = colours.step;
       ctx.fillRect(box.left, y1, box.width, y0 - y1);
-      if (c.named && y0 - y1 > 3 * px) {
+      if (y0 - y1 > 3 * px) {
         ctx.font = font(11 * px);
         ctx.fillStyle = colours.muted;
         ctx.textAlign = "right";
@@ -165,27 +165,24 @@
     ctx.fillStyle = colours.line;
     ctx.fillRect(box.left, Math.round(zero), box.width, px);
     const size = (c.big ? 4.2 : 3.3) * px;
-    const drawnAt = [];
     const order = look.at.map((_, i) => i).sort((a, b) => rank(probe, look.mark[a]) - rank(probe, look.mark[b]));
     for (const i of order) {
       const x = u.valToPos(look.at[i] / 1000, "x", true), v = look.value[i], state = look.mark[i];
       if (x < box.left - 1 || x > box.left + box.width + 1) continue;
       const y = v === null ? laneY : u.valToPos(v, "y", true);
       const k = look.counts[i];
-      if (probe.time && v !== null && state !== "u") { // the wait itself, from when the page was asked for
+      if (probe.time && v !== null) { // the wait itself, from when the page was asked for
         const end = Math.min(u.valToPos(look.at[i] / 1000 + v, "x", true), box.left + box.width);
-        if (end - x > 3 * px) {
-          ctx.fillStyle = abnormal(probe, state) ? colours.there : colours.calm;
-          ctx.globalAlpha = 0.55;
-          ctx.fillRect(x, y - px, end - x, 2 * px);
-          ctx.globalAlpha = 1;
-        }
+        ctx.fillStyle = state === "u" ? colours.uncounted : abnormal(probe, state) ? colours.there : colours.calm;
+        ctx.globalAlpha = 0.55;
+        if (end - x > 3 * px) ctx.fillRect(x, y - px, end - x, 2 * px);
+        if (state !== "u") ctx.globalAlpha = 1;
+        if (k) bricks(ctx, x, zero, y, k, px, c.big);
+        ctx.globalAlpha = 1;
       }
-      if (k && v !== null && state !== "u") bricks(ctx, x, zero, y, k, px, c.big);
       mark(ctx, x, y, abnormal(probe, state) ? "abnormal" : state, size, px);
-      drawnAt.push([x, y]);
     }
-    if (probe.time) labels(u, c, drawnAt, size);
+    if (probe.time) labels(u, c, size);
     ctx.restore();
   }
   const rank = (probe, state) => (state === "u" ? 0 : abnormal(probe, state) ? 2 : 1);
@@ -193,7 +190,6 @@
   // bricks stacks one block for each line under a mark: so many lines, so many times that time.
   function bricks(ctx, x, zero, y, k, px, big) {
     const w = (big ? 9 : 6) * px, h = (zero - y) / k;
-    ctx.fillStyle = colours.there;
     for (let i = 0; i < k; i++) ctx.fillRect(x - w / 2, zero - (i + 1) * h + (i === k - 1 ? 0 : px), w, h - 2 * px);
   }
 
@@ -237,27 +233,32 @@
     }
   }
 
-  // labels writes the times of the slowest pages beside them, as many as fit.
-  function labels(u, c, taken, size) {
+  // labels writes the times of the slowest pages beside them, as many as fit beside each other's bricks.
+  function labels(u, c, size) {
     const ctx = u.ctx, px = devicePixelRatio, box = u.bbox, look = c.look;
     const slow = look.at.map((_, i) => i)
       .filter((i) => look.value[i] !== null && look.mark[i] !== "u" && (look.counts[i] || look.value[i] > u.scales.y.max * 0.45))
-      .sort((a, b) => look.value[b] - look.value[a]).slice(0, 6);
-    const boxes = [];
+      .sort((a, b) => look.value[b] - look.value[a]).slice(0, 8);
+    const place = (i) => [u.valToPos(look.at[i] / 1000, "x", true), u.valToPos(look.value[i], "y", true)];
+    const taken = slow.map((i) => { // what a label must not be written on: left, top, right, bottom
+      const [x, y] = place(i), w = size + 2 * px;
+      return [x - w, y - w, x + w, look.counts[i] ? u.valToPos(0, "y", true) : y + w];
+    });
     for (const i of slow) {
-      const k = look.counts[i], v = look.value[i];
-      const text = k && c.big ? seconds(v) + " = " + k + " × " + seconds(v / k) : seconds(v);
+      const k = look.counts[i], v = look.value[i], [at, top] = place(i), gap = size + 6 * px;
+      const h = (c.big ? 15 : 13) * px, y = top - 4 * px;
       ctx.font = font((c.big ? 13 : 11) * px, 650);
-      const w = ctx.measureText(text).width, h = (c.big ? 15 : 13) * px;
-      let x = u.valToPos(look.at[i] / 1000, "x", true) + size + 6 * px;
-      const y = u.valToPos(v, "y", true) - 4 * px;
-      if (x + w > box.left + box.width) x -= w + 2 * size + 12 * px;
-      if (x < box.left || boxes.some((b) => x < b[0] + b[2] && b[0] < x + w && y - h < b[1] && b[1] - h < y)) continue;
-      boxes.push([x, y, w]);
-      ctx.textAlign = "left";
-      ctx.textBaseline = "bottom";
-      ctx.fillStyle = abnormal(c.probe, look.mark[i]) ? colours.there : colours.ink;
-      ctx.fillText(text, x, y);
+      const choices = k > 1 && c.big ? [seconds(v) + " = " + k + " × " + seconds(v / k), seconds(v)] : [seconds(v)];
+      for (const [text, left] of choices.flatMap((t) => [[t, at + gap], [t, at - gap - ctx.measureText(t).width]])) {
+        const area = [left, y - h, left + ctx.measureText(text).width, y];
+        if (area[0] < box.left || area[2] > box.left + box.width || taken.some((b) => area[0] < b[2] && b[0] < area[2] && area[1] < b[3] && b[1] < area[3])) continue;
+        taken.push(area);
+        ctx.textAlign = "left";
+        ctx.textBaseline = "bottom";
+        ctx.fillStyle = abnormal(c.probe, look.mark[i]) ? colours.there : colours.ink;
+        ctx.fillText(text, left, y);
+        break;
+      }
     }
   }
 
@@ -278,7 +279,7 @@
       scales: { x: { time: false, range: () => c.trial.view }, y: { range: () => [low, high] } },
       axes: [
         { stroke: () => colours.muted, grid: { show: false }, ticks: { stroke: () => colours.line, size: 4 }, font: font(11), size: last ? 26 : 5, gap: 3, space: narrow ? 55 : 75, values: (u, ticks) => ticks.map((v) => (last ? clock(v) : "")) },
-        { stroke: () => colours.muted, grid: { stroke: () => colours.grid, width: 1 }, ticks: { show: false }, font: font(11), size: narrow ? 40 : 52, gap: 4, space: c.big ? 40 : 26,
+        { stroke: () => colours.muted, grid: { stroke: () => colours.grid, width: 1 }, ticks: { show: false }, font: font(11), size: narrow ? 40 : 52, gap: 4, space: c.big ? 28 : 24,
           incrs: step ? [step, 2 * step, 5 * step, 10 * step, 20 * step] : c.probe.time ? undefined : [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000],
           values: (u, ticks) => ticks.map((v) => (v < 0 ? null : c.probe.time ? (v === 0 ? "0" : v < 1 && high < 1.5 ? Math.round(v * 1000) + " ms" : +v.toFixed(2) + " s") : v)) },
       ],
