@@ -38,16 +38,32 @@ func started(t *testing.T, d *Driver) *Machine {
 }
 
 func TestFakeConforms(t *testing.T) {
-	l := oneMachine()
-	l.Machines[0].Accounts = []lab.Account{
-		{Name: "alice", Session: lab.SessionLinger}, {Name: "log", Session: lab.SessionLogin},
-		{Name: "sue", Session: lab.SessionSu}, {Name: "non", Session: lab.SessionNone},
-	}
+	l := everySession()
 	d := &Driver{Handler: HostCommands(t.TempDir(), l.Machines[0].Accounts...)}
 	TestDriver(t, d, l, reading("slow"))
 	if left := d.Left(); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
+}
+
+func TestFakeSnapshotsConform(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		l := everySession()
+		d := &SnapshotDriver{Driver: &Driver{Handler: HostCommands(t.TempDir(), l.Machines[0].Accounts...)}, OwnRun: own}
+		TestSnapshots(t, d, l, !own)
+		if left := d.Left(); len(left) > 0 {
+			t.Errorf("left: %q", left)
+		}
+	}
+}
+
+func everySession() *lab.Lab {
+	l := oneMachine()
+	l.Machines[0].Accounts = []lab.Account{
+		{Name: "alice", Session: lab.SessionLinger}, {Name: "log", Session: lab.SessionLogin},
+		{Name: "sue", Session: lab.SessionSu}, {Name: "non", Session: lab.SessionNone},
+	}
+	return l
 }
 
 // A fault makes the symptom appear, healing makes it go: all through the interfaces that a run uses.
