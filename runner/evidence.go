@@ -19,8 +19,9 @@ const (
 	StoryFile        = "story.md"
 	ObservationsFile = "observations.jsonl"
 	VerdictFile      = "verdict.json"
-	EventsFile       = "events.jsonl" // of the run
-	SummaryFile      = "summary.json" // of the run
+	AccountsFile     = "accounts.json" // what commands of each account see, where it was asked
+	EventsFile       = "events.jsonl"  // of the run
+	SummaryFile      = "summary.json"  // of the run
 	LogsFolder       = "logs"
 )
 

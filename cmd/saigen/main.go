@@ -182,7 +182,7 @@ symptoms follow from it: absent without the fault, present with it, gone after t
 			root.AddCommand(c)
 		}
 	}
-	add("labs", w.runCommand(), w.validateCommand(), w.fmtCommand(), w.listCommand(), w.kindsCommand(), w.boxCommand(), w.runsCommand(), w.showCommand(), w.reportCommand(), w.judgeCommand())
+	add("labs", w.runCommand(), w.validateCommand(), w.fmtCommand(), w.listCommand(), w.kindsCommand(), w.boxCommand(), w.runsCommand(), w.showCommand(), w.reportCommand(), w.judgeCommand(), w.diffCommand())
 	add("machines", w.upCommand(), w.shellCommand(), w.execCommand(), w.logsCommand(), w.downCommand())
 	add("host", w.doctorCommand(), w.cacheCommand(), w.gcCommand(), w.versionCommand())
 	return root

@@ -95,7 +95,7 @@ func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, 
 	}
 	// What is in it is undone by those who put it there; the folder itself is ours.
 	err = s.ledger.Record(ledger.Entry{Kind: ledger.KindDirectory, Path: s.scratch()})
-	return s, errors.Join(err, s.write())
+	return s, errors.Join(err, s.write(), s.freeze(file, labs))
 }
 
 // scratch is the folder for storage and volumes while machines run.
