@@ -39,7 +39,7 @@ func (c *Cache) use(ctx context.Context, kind, hash string, waiting func()) (str
 	if ok, err := c.using(dir); ok || err != nil {
 		return dir, err
 	}
-	l, err := lockFile(ctx, dir+".lock", unix.LOCK_SH, waiting)
+	l, err := lockFile(ctx, dir+".lock", unix.LOCK_SH, waiting, func() bool { return false })
 	if err != nil {
 		return "", err
 	}
@@ -80,12 +80,13 @@ func (c *Cache) make(ctx context.Context, kind, hash string, waiting func(), fil
 		return false, err
 	}
 	c.letGo(dir) // where somebody has removed the folder of an entry that was in use
-	l, err := lockFile(ctx, dir+".lock", unix.LOCK_EX, waiting)
-	if err != nil {
+	there := func() bool { _, err := os.Stat(dir); return err == nil }
+	l, err := lockFile(ctx, dir+".lock", unix.LOCK_EX, waiting, there)
+	if l == nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	if _, err := os.Stat(dir); err == nil {
+	if there() {
 		return false, nil
 	}
 	if err := c.sweep(ctx, dir); err != nil {

@@ -14,14 +14,17 @@ import (
 type lock struct{ *os.File }
 
 // lockFile waits for a lock on the file, which is made when missing, and calls waiting once if it must wait. how is
-// unix.LOCK_SH or unix.LOCK_EX.
-func lockFile(ctx context.Context, name string, how int, waiting func()) (*lock, error) {
+// unix.LOCK_SH or unix.LOCK_EX. It returns no lock when it need not wait any longer, because needless says so.
+func lockFile(ctx context.Context, name string, how int, waiting func(), needless func() bool) (*lock, error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for tries := 1; ; tries++ {
 		l, err := tryLock(name, how)
 		if l != nil || err != nil {
 			return l, err
+		}
+		if needless() {
+			return nil, nil
 		}
 		if tries == 3 { // who lists the cache looks at every lock
 			waiting()
