@@ -13,7 +13,8 @@ import (
 	"github.com/saigen-lab/saigen/lab"
 )
 
-// firstUID is the uid of the first declared account; the next ones follow in their order.
+// firstUID is the uid of the first declared account; the next ones follow in their order. In a system that was not made by
+// saigen (a box from elsewhere) an account may be there already, or its uid be another's: then it has the one it has.
 const firstUID = 1000
 
 type accountIDs struct {
@@ -45,20 +46,31 @@ var errNoAccount = errors.New("not in /etc/passwd")
 // makeAccount makes a Linux user, unless it is there: with a home, bash, and subordinate ids where uidmap is installed.
 func makeAccount(ctx context.Context, name string, uid int) (accountIDs, error) {
 	u, err := lookupAccount(name)
-	if errors.Is(err, errNoAccount) {
-		// The home may exist: a volume that outlived a machine. useradd then leaves its files as they are.
-		if err := tool(ctx, "useradd", "--create-home", "--shell", "/bin/bash", "--uid", strconv.Itoa(uid), name); err != nil {
-			return u, fmt.Errorf("cannot make account %s: %w", name, err)
-		}
-		u, err = lookupAccount(name)
+	if !errors.Is(err, errNoAccount) {
+		return u, err
 	}
+	data, err := os.ReadFile("/etc/passwd")
 	if err != nil {
 		return u, err
 	}
-	if u.uid != uid {
-		return u, fmt.Errorf("account %s has uid %d, but its place among the machine's accounts asks for %d", name, u.uid, uid)
+	args := []string{"--create-home", "--shell", "/bin/bash"}
+	if !uidTaken(string(data), uid) {
+		args = append(args, "--uid", strconv.Itoa(uid))
 	}
-	return u, nil
+	// The home may exist: a volume that outlived a machine. useradd then leaves its files as they are.
+	if err := tool(ctx, "useradd", append(args, name)...); err != nil {
+		return u, fmt.Errorf("cannot make account %s: %w", name, err)
+	}
+	return lookupAccount(name)
+}
+
+func uidTaken(passwd string, uid int) bool {
+	for line := range strings.Lines(passwd) {
+		if f := strings.Split(line, ":"); len(f) > 2 && f[2] == strconv.Itoa(uid) {
+			return true
+		}
+	}
+	return false
 }
 
 // preparePodman writes what must be there before the account's first podman command, whose choices are kept in podman's

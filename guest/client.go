@@ -47,13 +47,21 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, &lab.InfraError{
-				What: "cannot reach the agent at " + socket,
-				Hint: "the machine did not come up, or saigen-agent.service does not run in it",
-				Err:  fmt.Errorf("%w: %w", context.Cause(ctx), err),
-			}
+			return nil, unreachable(ctx, socket, err)
 		case <-tick.C:
 		}
+	}
+}
+
+// unreachable is the error of a host that gave up; err is that of its last try.
+func unreachable(ctx context.Context, where string, err error) error {
+	if !errors.Is(err, context.Cause(ctx)) {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
+	return &lab.InfraError{
+		What: "cannot reach the agent at " + where,
+		Hint: "the machine did not come up, or saigen-agent.service does not run in it",
+		Err:  err,
 	}
 }
 

@@ -44,22 +44,18 @@ func DialPort(ctx context.Context, folder string) (*Client, error) {
 			return c, nil
 		}
 		if errors.Is(err, errOtherBuild) {
-			return nil, fmt.Errorf("cannot use agent in %s: %w", folder, err)
+			return nil, fmt.Errorf("cannot use agent at %s: %w", folder, err)
 		}
 		if errors.Is(err, errPortsBusy) {
 			return nil, &lab.InfraError{
-				What: "cannot reach the agent in " + folder,
+				What: "cannot reach the agent at " + folder,
 				Hint: "end one of the saigen processes that use this machine: a run, shells, commands",
 				Err:  err,
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return nil, &lab.InfraError{
-				What: "cannot reach the agent in " + folder,
-				Hint: "the machine did not come up, or saigen-agent.service does not run in it",
-				Err:  fmt.Errorf("%w: %w", context.Cause(ctx), err),
-			}
+			return nil, unreachable(ctx, folder, err)
 		case <-tick.C:
 		}
 	}
