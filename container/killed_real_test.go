@@ -1,66 +1,46 @@
 package container
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/saigen-lab/saigen/labtest"
 	"github.com/saigen-lab/saigen/ledger"
 )
 
 func TestKilledRunIsCollected(t *testing.T) {
 	real(t)
-	for _, moment := range []time.Duration{0, 100, 200, 300, 500, 800} { // 0: when its machine is up
-		t.Run(fmt.Sprintf("%dms", moment), func(t *testing.T) { killed(t, moment*time.Millisecond) })
-	}
-}
-
-func killed(t *testing.T, moment time.Duration) {
-	dir := t.TempDir()
-	before := take(t, dir)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "SAIGEN_TEST_ABANDON="+dir)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	runs := filepath.Join(dir, "runs")
-	if moment > 0 {
-		<-time.After(moment)
-	} else {
-		buf := make([]byte, 4096)
-		n, err := out.Read(buf)
-		if got := string(buf[:n]); got != "up\n" {
-			t.Errorf("the process to be killed says %q, %v", got, err)
+	const ms = time.Millisecond
+	labtest.TestDeath(t, func(t *testing.T) labtest.Death {
+		dir := t.TempDir()
+		runs, before := filepath.Join(dir, "runs"), take(t, dir)
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "SAIGEN_TEST_ABANDON="+dir)
+		return labtest.Death{
+			Process: cmd,
+			Dead: func() (int, error) {
+				dead, err := ledger.Dead(runs)
+				return len(dead), err
+			},
+			Collect: func() error {
+				dead, err := ledger.Dead(runs)
+				if err != nil {
+					return err
+				}
+				return ledger.Collect(t.Context(), dead, Undoers()...)
+			},
+			Left: func() (left []string) {
+				for _, l := range newThings(t, before, dir, "t-killed") {
+					if !strings.Contains(l.What, "/runs/") { // the ledger itself stays
+						left = append(left, l.String())
+					}
+				}
+				return left
+			},
 		}
-		if dead, err := ledger.Dead(runs); err != nil || len(dead) != 0 {
-			t.Errorf("a living run is dead: %v, %v", dead, err)
-		}
-		if len(newThings(t, before, dir, "t-killed")) == 0 {
-			t.Error("the inventory does not see the run")
-		}
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	dead, err := ledger.Dead(runs)
-	if err != nil || (moment == 0 && len(dead) != 1) {
-		t.Fatalf("dead are %v, %v", dead, err)
-	}
-	began := time.Now()
-	if err := ledger.Collect(t.Context(), dead, Undoers()...); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%d dead, collected in %.2f s", len(dead), time.Since(began).Seconds())
-	if dead, err := ledger.Dead(runs); err != nil || len(dead) != 0 {
-		t.Errorf("still dead: %v, %v", dead, err)
-	}
-	nothingLeft(t, before, dir, "t-killed")
+	}, 100*ms, 200*ms, 300*ms, 500*ms, 800*ms)
 }
