@@ -25,7 +25,7 @@ type Client struct {
 // Info is what an agent says about itself and its machine.
 type Info struct {
 	Version     string        // the build of the agent: the same as Build()
-	Boot        time.Time     // when the machine's kernel, or its container, was started
+	Boot        time.Time     // when the machine's kernel, or its container, was started; later by the time in which a restored machine was frozen
 	ClockOffset time.Duration // the machine's clock minus ours, to within half of a round trip
 }
 

@@ -29,6 +29,11 @@ const (
 	clockSets = 4
 )
 
+// The step is the only thing that a restore changes for the agent. What it measures and waits for goes by the monotonic
+// clock, which a hypervisor stops with the machine. The times that it compares with each other by the calendar, those of
+// log lines and of when a look wants them from, are all read after the step in a session that begins after it; lines from
+// before the restore stay older than any that come after.
+
 // Resume makes a machine fit for use that was restored from its memory: its clock shows our time, to within a few
 // milliseconds or half of a round trip, its random numbers are its own, and it has executed a process. The machine's
 // clock steps; what the agent measured meanwhile it throws away.
