@@ -166,7 +166,7 @@ func newMemory(size int64) (*os.File, error) {
 // infra says that it is not the lab's fault, unless the error says so already or ctx has ended.
 func infra(ctx context.Context, what string, err error) error {
 	var already *lab.InfraError
-	if errors.As(err, &already) || ctx.Err() != nil {
+	if err == nil || errors.As(err, &already) || ctx.Err() != nil {
 		return err
 	}
 	return &lab.InfraError{What: what, Hint: "saigen doctor says what the host lacks", Err: err}

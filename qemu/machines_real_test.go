@@ -198,3 +198,5 @@ func abandon(dir string) {
 	fmt.Fprintln(os.Stdout, "up")
 	select {}
 }
+
+func splitLines(data []byte) func(func(string) bool) { return strings.Lines(string(data)) }

@@ -1,0 +1,285 @@
+package qemu
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/saigen-lab/saigen/guest"
+	"github.com/saigen-lab/saigen/image"
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// A snapshot is an entry of the image cache. For each machine it has its memory, the state of its processors and devices,
+// and what it has written to its disk. Nothing in it is ever written to: a copy of a machine maps the memory privately,
+// so that what it does not write to is there once for all copies, in the host's page cache, and has an overlay of its own
+// above the saved one.
+
+// snapshotRecipe changes when the snapshots of an older saigen must not be used any more, for a reason that their key does not show.
+const snapshotRecipe = 1
+
+// The files of one machine in a snapshot.
+func savedRAM(dir, machine string) string   { return filepath.Join(dir, machine+".ram") }
+func savedState(dir, machine string) string { return filepath.Join(dir, machine+".state") }
+func savedDisk(dir, machine string) string  { return filepath.Join(dir, machine+".qcow2") }
+
+// snapshotKey is all that a saved state depends on. A machine goes on only in the same virtual hardware, with the same
+// bytes on its disks, and with the agent that this saigen speaks to.
+type snapshotKey struct {
+	Recipe    int
+	Key       string // the runner's, of the lab
+	QEMU      string
+	Machine   string
+	CPU       string
+	Accel     string
+	Agent     string
+	AgentDisk string
+	Machines  []machineKey
+}
+
+type machineKey struct {
+	Name                   string
+	Disk, Services, Kernel string
+	CommandLine            string
+	CPUs                   int
+	Memory                 int64
+}
+
+func (k snapshotKey) hash() string {
+	data, _ := json.Marshal(k) // strings and numbers: it cannot fail
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+func (d *Driver) snapshotKey(l *lab.Lab, all map[string]parts, key string) (snapshotKey, error) {
+	version, err := d.version()
+	if err != nil {
+		return snapshotKey{}, err
+	}
+	k := snapshotKey{
+		Recipe: snapshotRecipe, Key: key, QEMU: version, Machine: machine, CPU: cpuModel, Accel: d.accel(), Agent: guest.Build(),
+	}
+	for _, m := range l.Machines {
+		p := all[m.Name]
+		k.AgentDisk = p.agent.Hash
+		k.Machines = append(k.Machines, machineKey{
+			Name: m.Name, Disk: p.disk.Hash, Services: p.services.Hash, Kernel: p.kernel.Hash,
+			CommandLine: vm{host: m.Name}.commandLine(), CPUs: cpusOf(m), Memory: memoryOf(m),
+		})
+	}
+	return k, nil
+}
+
+// errNotSaved says which machines cannot be saved.
+var errNotSaved = errors.New("it was not booted by this driver, or is destroyed")
+
+// Save implements lab.Snapshotter. The machines are destroyed also when they could not be saved.
+func (d *Driver) Save(ctx context.Context, id lab.RunID, l *lab.Lab, key string, machines []lab.Running) (err error) {
+	defer func() {
+		for _, m := range machines {
+			err = errors.Join(err, m.Destroy(ctx))
+		}
+	}()
+	_, all, err := d.runFor(id, l)
+	if err != nil {
+		return infra(ctx, "cannot save the machines", err)
+	}
+	k, err := d.snapshotKey(l, all, key)
+	if err != nil {
+		return infra(ctx, "cannot save the machines", err)
+	}
+	name := l.Name + " on qemu"
+	if variant := l.Variant.String(); variant != "" {
+		name = l.Name + " " + variant + " on qemu"
+	}
+	_, _, err = d.o.Images.Make(ctx, image.KindSnapshot, k.hash(), name, func(string, ...any) {}, func(tmp string) error {
+		return saveAll(ctx, machines, tmp)
+	})
+	return infra(ctx, "cannot save the machines", err)
+}
+
+func saveAll(ctx context.Context, machines []lab.Running, dir string) error {
+	var vms []*vmachine
+	for _, m := range machines {
+		v, ok := m.(*vmachine)
+		if !ok || v.ram == nil {
+			return fmt.Errorf("cannot save %s: %w", m.Ref(), errNotSaved)
+		}
+		vms = append(vms, v)
+	}
+	// Nobody may be speaking with an agent whose machine goes on in another place.
+	for _, v := range vms {
+		_ = v.guest.Close()
+	}
+	stop, stopping := errgroup.WithContext(ctx)
+	for _, v := range vms {
+		stop.Go(func() error { return v.process.mon.do(stopping, "stop", nil, nil) })
+	}
+	if err := stop.Wait(); err != nil {
+		return err
+	}
+	save, saving := errgroup.WithContext(ctx)
+	for _, v := range vms {
+		save.Go(func() error {
+			if err := v.save(saving, dir); err != nil {
+				return fmt.Errorf("cannot save %s: %w", v.ref, err)
+			}
+			return nil
+		})
+	}
+	return save.Wait()
+}
+
+// save writes a machine that is stopped to a folder, and ends it.
+func (v *vmachine) save(ctx context.Context, dir string) error {
+	name, mon := v.ref.Name(), v.process.mon
+	state, err := os.OpenFile(savedState(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	if err := mon.ignoreShared(ctx); err != nil {
+		return err
+	}
+	if err := mon.getFD(ctx, "state", state); err != nil {
+		return err
+	}
+	if err := mon.do(ctx, "migrate", map[string]string{"uri": "fd:state"}, nil); err != nil {
+		return err
+	}
+	if err := mon.migrated(ctx); err != nil {
+		return err
+	}
+	if err := v.process.quit(ctx); err != nil {
+		return err
+	}
+	if err := copySparse(savedRAM(dir, name), v.ram); err != nil {
+		return err
+	}
+	return move(savedDisk(dir, name), filepath.Join(v.dir, rootDisk))
+}
+
+// Restore implements lab.Snapshotter.
+func (d *Driver) Restore(ctx context.Context, id lab.RunID, l *lab.Lab, key string) (_ []lab.Running, err error) {
+	r, all, err := d.runFor(id, l)
+	if err != nil {
+		return nil, infra(ctx, "cannot restore the machines", err)
+	}
+	k, err := d.snapshotKey(l, all, key)
+	if err != nil {
+		return nil, infra(ctx, "cannot restore the machines", err)
+	}
+	dir, err := d.o.Images.Find(ctx, image.KindSnapshot, k.hash())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, lab.ErrNoSnapshot
+	}
+	if err != nil {
+		return nil, infra(ctx, "cannot restore the machines", err)
+	}
+	vms := make([]*vmachine, len(l.Machines))
+	defer func() {
+		if err != nil {
+			for _, v := range vms {
+				err = errors.Join(err, v.Destroy(ctx))
+			}
+		}
+	}()
+	for i, m := range l.Machines {
+		vms[i] = newMachine(r, m.Name)
+	}
+	limited, cancel := context.WithTimeout(ctx, restoreTime)
+	defer cancel()
+	for _, step := range []func(ctx context.Context, i int) error{
+		func(ctx context.Context, i int) error {
+			return d.load(ctx, r, l, l.Machines[i], all[l.Machines[i].Name], dir, vms[i])
+		},
+		func(ctx context.Context, i int) error { return vms[i].process.mon.do(ctx, "cont", nil, nil) },
+		func(ctx context.Context, i int) error { return vms[i].resume(ctx) },
+	} {
+		group, ctx := errgroup.WithContext(limited)
+		for i := range vms {
+			group.Go(func() error { return vms[i].explain(step(ctx, i)) })
+		}
+		if err := group.Wait(); err != nil {
+			return nil, err
+		}
+	}
+	running := make([]lab.Running, len(vms))
+	for i, v := range vms {
+		running[i] = v
+	}
+	return running, nil
+}
+
+// load starts a QEMU with the machine's saved state. The machine is stopped.
+func (d *Driver) load(ctx context.Context, r *run, l *lab.Lab, m lab.Machine, p parts, dir string, v *vmachine) error {
+	spec, err := d.spec(ctx, r, l, m, p)
+	if err != nil {
+		return err
+	}
+	spec.ram, spec.saved, spec.incoming = savedRAM(dir, m.Name), savedDisk(dir, m.Name), true
+	state, err := os.Open(savedState(dir, m.Name))
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	if err := d.boot(ctx, r, v, spec, p.disk.Size); err != nil {
+		return err
+	}
+	mon := v.process.mon
+	if err := mon.ignoreShared(ctx); err != nil {
+		return err
+	}
+	if err := mon.getFD(ctx, "state", state); err != nil {
+		return err
+	}
+	if err := mon.do(ctx, "migrate-incoming", map[string]string{"uri": "fd:state"}, nil); err != nil {
+		return err
+	}
+	return mon.migrated(ctx)
+}
+
+// resume reaches the agent of a machine that goes on.
+func (v *vmachine) resume(ctx context.Context) error {
+	if err := v.dial(ctx); err != nil {
+		return err
+	}
+	return v.guest.Resume(ctx)
+}
+
+// explain adds what a machine said that could not be restored.
+func (v *vmachine) explain(err error) error {
+	var already *lab.InfraError
+	if err == nil || errors.As(err, &already) && already.Tail != "" {
+		return err
+	}
+	return &lab.InfraError{
+		What: "cannot restore " + string(v.ref),
+		Hint: "saigen run --fresh does without what was saved; saigen cache prune removes it",
+		Tail: v.said(),
+		Err:  err,
+	}
+}
+
+// move renames a file, or copies it where the new place is on another file system.
+func move(to, from string) error {
+	err := os.Rename(from, to)
+	if !errors.Is(err, unix.EXDEV) {
+		return err
+	}
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return copySparse(to, f)
+}
