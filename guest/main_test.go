@@ -14,9 +14,6 @@ func TestMain(m *testing.M) {
 	if os.Getpid() == 1 && os.Args[0] == "/init" {
 		initOfVM()
 	}
-	if os.Args[0] == "/bin/true" {
-		os.Exit(0)
-	}
 	if len(os.Args) > 2 {
 		switch os.Args[1] {
 		case "tool":

@@ -24,7 +24,7 @@ type resumeRequest struct {
 const (
 	entropySize = 64
 	// clockNear is how near the machine's clock must come to ours, unless no round trip is shorter than twice that.
-	clockNear = 2 * time.Millisecond
+	clockNear = 5 * time.Millisecond
 	clockAsks = 3
 	clockSets = 4
 )

@@ -285,19 +285,26 @@ func vmFiles(t *testing.T) (kernel, initrd string) {
 		addCpio(&out, name, 0o100755, data)
 	}
 	addFile("init", self)
-	addCpio(&out, "bin/true", 0o120777, []byte("/init"))
-	f, err := elf.Open(self)
-	if err != nil {
-		t.Fatal(err)
+	addFile("bin/true", "/bin/true")
+	libs := map[string]bool{}
+	for _, program := range []string{self, "/bin/true"} {
+		f, err := elf.Open(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		needed, err := f.ImportedLibraries() // none of a Go program, where there is no C compiler
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, lib := range needed {
+			libs[lib] = true
+		}
+		_ = f.Close()
 	}
-	defer f.Close()
-	libs, _ := f.ImportedLibraries()
-	for _, lib := range libs { // none, where there is no C compiler
+	for lib := range libs {
 		addFile("lib/"+lib, filepath.Join("/lib/x86_64-linux-gnu", lib))
 	}
-	if len(libs) > 0 {
-		addFile("lib64/ld-linux-x86-64.so.2", "/lib64/ld-linux-x86-64.so.2")
-	}
+	addFile("lib64/ld-linux-x86-64.so.2", "/lib64/ld-linux-x86-64.so.2")
 	for name, data := range readModules(t, k.Modules) {
 		addCpio(&out, "modules/"+name, 0o100644, data)
 	}
