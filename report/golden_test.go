@@ -79,8 +79,13 @@ func TestPrinters(t *testing.T) {
 		{"list.txt", func(w *bytes.Buffer) { Labs(w, narrow, labs) }},
 		{"list-verbose.txt", func(w *bytes.Buffer) { Labs(w, Style{Width: 80, Level: Verbose}, labs) }},
 		{"doctor.txt", func(w *bytes.Buffer) { Doctor(w, narrow, checks) }},
+		{"summary.md", func(w *bytes.Buffer) {
+			if err := Markdown(w, repeated()); err != nil {
+				t.Fatal(err)
+			}
+		}},
 		{"junit.xml", func(w *bytes.Buffer) {
-			if err := JUnit(w, one); err != nil {
+			if err := JUnit(w, nil, one); err != nil {
 				t.Error(err)
 			}
 		}},

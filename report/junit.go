@@ -9,19 +9,19 @@ import (
 
 	"github.com/jstemmer/go-junit-report/v2/junit"
 
-	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/runner"
 )
 
-// JUnit writes runs as JUnit XML: one suite for each lab, one case for each variant, or for each trial where a
-// variant was repeated. A verdict other than the expected one is a failure, inconclusive is an error. The text is in the
-// message and in the body of each, because readers differ in which they show.
-func JUnit(w io.Writer, runs ...*runner.Summary) error {
+// JUnit writes runs as JUnit XML: one suite for each lab (and driver, where there are several), one case for each variant. A
+// variant that did not get its expected verdict is a failure, one that is inconclusive an error. The sentence that
+// explains it is in the message and in the body of each, because readers differ in which they show. events, where it
+// is not nil, gives what happened in a trial.
+func JUnit(w io.Writer, events func(*runner.Outcome) []runner.Event, runs ...*runner.Summary) error {
 	all := suites{}
 	all.Name = "saigen"
 	var took time.Duration
 	for i, s := range runs {
-		one := suiteOf(s, severalDrivers(runs, s.Lab))
+		one := suiteOf(s, severalDrivers(runs, s.Lab), events)
 		one.ID = i
 		took += s.Took
 		all.Tests, all.Failures, all.Errors = all.Tests+one.Tests, all.Failures+one.Failures, all.Errors+one.Errors
@@ -53,7 +53,7 @@ func severalDrivers(runs []*runner.Summary, lab string) bool {
 	return len(drivers) > 1
 }
 
-func suiteOf(s *runner.Summary, several bool) suite {
+func suiteOf(s *runner.Summary, several bool, events func(*runner.Outcome) []runner.Event) suite {
 	var one suite
 	one.Name, one.Time = clean(s.Lab), seconds(s.Took)
 	if several {
@@ -67,11 +67,11 @@ func suiteOf(s *runner.Summary, several bool) suite {
 	for _, v := range s.Variants {
 		of := ofVariant(s.Outcomes, v.Variant)
 		for _, o := range of {
-			if one.Timestamp == "" {
-				one.SetTimestamp(o.Started)
+			if at := o.Started.UTC().Format("2006-01-02T15:04:05"); one.Timestamp == "" || at < one.Timestamp {
+				one.Timestamp = at // without a zone, as Ant writes it
 			}
-			one.add(testcaseOf(o, one.Name, len(of) > 1))
 		}
+		one.add(testcaseOf(s, v, of, one.Name, events))
 	}
 	if len(s.Leaks) > 0 {
 		text := xmlText("left on the host, saigen gc removes it:\n" + strings.Join(s.Leaks, "\n"))
@@ -105,39 +105,82 @@ func (s *suite) add(c testcase) {
 	s.Cases = append(s.Cases, c)
 }
 
-func testcaseOf(o *runner.Outcome, class string, repeated bool) testcase {
-	c := testcase{Testcase: junit.Testcase{
-		Name:      variantName(o.Variant),
-		Classname: class,
-		Time:      seconds(o.Took),
-		SystemOut: &junit.Output{Data: xmlText(keyFacts(o))},
-	}}
-	if repeated {
-		c.Name += fmt.Sprintf(" trial %d", o.Trial)
+func testcaseOf(s *runner.Summary, v runner.VariantResult, of []*runner.Outcome, class string, events func(*runner.Outcome) []runner.Event) testcase {
+	var took time.Duration
+	var out strings.Builder
+	for _, o := range of {
+		took += o.Took
+		if len(of) > 1 {
+			fmt.Fprintf(&out, "trial %d: %s\n", o.Trial, gotExpected(o.Verdict, o.Expect))
+		}
+		out.WriteString(keyFacts(o))
+		if events != nil {
+			out.WriteString(happened(events(o)))
+		}
 	}
-	for _, choice := range o.Variant {
+	c := testcase{Testcase: junit.Testcase{
+		Name:      variantName(v.Variant),
+		Classname: class,
+		Time:      seconds(took),
+		SystemOut: &junit.Output{Data: xmlText(out.String())},
+	}}
+	for _, choice := range v.Variant {
 		c.Properties = append(c.Properties, junit.Property{Name: xmlText(choice.Axis), Value: xmlText(choice.Value)})
 	}
-	c.Properties = append(c.Properties,
-		junit.Property{Name: "verdict", Value: string(o.Verdict)}, junit.Property{Name: "expected", Value: string(o.Expect)})
-	if o.AsExpected() {
+	o := firstUnexpected(of)
+	if o == nil && len(of) > 0 {
+		o = of[0]
+	}
+	if o != nil {
+		c.Properties = append(c.Properties, junit.Property{Name: "verdict", Value: string(o.Verdict)})
+	}
+	c.Properties = append(c.Properties, junit.Property{Name: "expected", Value: string(v.Expect)}, junit.Property{Name: "run", Value: xmlText(string(s.Run))})
+	if s.Driver != "" {
+		c.Properties = append(c.Properties, junit.Property{Name: "driver", Value: xmlText(s.Driver)})
+	}
+	if len(of) > 1 {
+		c.Properties = append(c.Properties, junit.Property{Name: "trials", Value: odds(v)})
+	}
+	if v.Exit() == runner.ExitExpected {
 		return c
 	}
-	text := gotExpected(o.Verdict, o.Expect) + ": " + o.Because
-	body := []string{text}
-	if o.Hint != "" {
+	body := []string{why(s, v)}
+	if o != nil && o.Hint != "" {
 		body = append(body, "hint: "+o.Hint)
 	}
-	if o.Tail != "" {
+	if o != nil && o.Tail != "" {
 		body = append(body, o.Tail)
 	}
-	res := &junit.Result{Message: xmlText(text), Type: string(o.Verdict), Data: xmlText(strings.Join(body, "\n"))}
-	if o.Verdict == lab.Inconclusive {
+	res := &junit.Result{Message: xmlText(body[0]), Type: "undecided", Data: xmlText(strings.Join(body, "\n"))}
+	if o != nil {
+		res.Type = string(o.Verdict)
+	}
+	if v.Exit() == runner.ExitInconclusive {
 		c.Error = res
 	} else {
 		c.Failure = res
 	}
 	return c
+}
+
+// mostEvents is how many lines of a trial's events a report has; all are in the run's folder.
+const mostEvents = 200
+
+// happened is the events as plain lines, without their beginning where they are many.
+func happened(events []runner.Event) string {
+	if len(events) == 0 {
+		return ""
+	}
+	var text strings.Builder
+	plain := NewPlain(&text, Style{})
+	for _, e := range events {
+		plain.Event(e)
+	}
+	lines := strings.SplitAfter(text.String(), "\n")
+	if n := len(lines) - mostEvents; n > 0 {
+		return fmt.Sprintf("events (%d earlier lines left out):\n", n) + strings.Join(lines[n:], "")
+	}
+	return "events:\n" + text.String()
 }
 
 // keyFacts is what a reader of a CI page needs besides the verdict: where the evidence is, the figures, the phases.

@@ -27,7 +27,7 @@ type runFlags struct {
 	fresh    bool
 	keep     string
 	json     bool
-	junit    string
+	ci       ciFlags
 	quiet    bool
 	verbose  bool
 	relock   bool
@@ -77,7 +77,7 @@ could not be looked at (inconclusive), 130 when interrupted.`,
 	c.Flags().IntVar(&f.parallel, "parallel", 1, "run up to `N` trials side by side: no more than the host has memory and cores for")
 	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "`WHEN` to leave the machines running: never, or on-failure: when a variant does not get its expected verdict")
 	c.Flags().BoolVar(&f.relock, "update-lock", false, "accept packages that differ from lab.lock.json")
-	c.Flags().StringVar(&f.junit, "junit", "", "write a JUnit report to `FILE`")
+	f.ci.register(c)
 	w.outputFlags(c, &f)
 	_ = c.RegisterFlagCompletionFunc("keep", cobra.FixedCompletions([]string{"never", "on-failure"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -99,10 +99,17 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 	}
 	var all []planned
 	var wrong []error
+	part, err := parseShard(f.ci.shard)
+	if err != nil {
+		return usage("%v", err)
+	}
 	for _, path := range found { // every mistake in every lab is shown before the first one starts
 		file, labs, err := w.pick(ctx, path, filters)
 		if err != nil {
 			wrong = append(wrong, err)
+			continue
+		}
+		if labs = part.take(labs); len(labs) == 0 {
 			continue
 		}
 		on, err := w.driversFor(ctx, labs, f)
@@ -116,18 +123,18 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 	if err := oneOf(wrong); err != nil {
 		return err
 	}
-	var junit *os.File
-	if f.junit != "" { // before hours of work, not after them
-		var err error
-		if junit, err = os.Create(f.junit); err != nil {
-			return usage("cannot write the JUnit report: %v", err)
-		}
-		defer junit.Close()
+	if len(all) == 0 {
+		fmt.Fprintf(w.stderr, "part %s has no variant: there are %d\n", f.ci.shard, part.next)
+	}
+	ci, err := w.openCI(f.ci)
+	if err != nil {
+		return err
 	}
 	var summaries []*runner.Summary
 	var failed error
 	exit := 0
 	for _, c := range all {
+		ci.planned(c.labs)
 		summary, err := w.runLab(ctx, c.path, c.file, c.on, c.labs, f)
 		if summary != nil {
 			summaries = append(summaries, summary)
@@ -137,10 +144,8 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 			break
 		}
 	}
-	if junit != nil {
-		if err := errors.Join(report.JUnit(junit, summaries...), junit.Close()); err != nil {
-			return usage("cannot write the JUnit report: %v", err)
-		}
+	if err := ci.write(summaries); err != nil {
+		return err
 	}
 	if failed != nil {
 		return failed

@@ -1,0 +1,96 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/saigen-lab/saigen/runner"
+)
+
+// Markdown writes runs as a summary for the page of a CI job: for each lab a table of its variants, then of each variant
+// what was seen. GitHub and GitLab show it.
+func Markdown(w io.Writer, runs ...*runner.Summary) error {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	for _, s := range runs {
+		line("## %s: %s\n", mdText(s.Lab), mdText(conclusion(s)))
+		line("| | variant | verdict | trials | why |")
+		line("|---|---|---|---|---|")
+		for _, v := range s.Variants {
+			of := ofVariant(s.Outcomes, v.Variant)
+			sign := map[int]string{runner.ExitExpected: "✅", runner.ExitUnexpected: "❌", runner.ExitInconclusive: "⚠️"}[v.Exit()]
+			because, trials := v.Because, "1"
+			if len(of) > 1 {
+				trials = mdText(odds(v))
+			}
+			if o := firstUnexpected(of); o != nil {
+				because = o.Because
+			} else if because == "" && len(of) > 0 {
+				because = of[0].Because
+			}
+			line("| %s | %s | %s | %s | %s |", sign, mdText(variantName(v.Variant)), mdText(gotOf(v, of)), trials, mdText(because))
+		}
+		line("")
+		for _, left := range s.Leaks {
+			line("- left on the host: %s", mdText(left))
+		}
+		for _, v := range s.Variants {
+			o := firstUnexpected(ofVariant(s.Outcomes, v.Variant))
+			if o == nil {
+				o = firstReproduced(ofVariant(s.Outcomes, v.Variant))
+			}
+			if o != nil {
+				markdownOutcome(line, o)
+			}
+		}
+		if s.Driver != "" {
+			line("Run `%s` on driver %s, %s.\n", s.Run, mdText(s.Driver), Duration(s.Took))
+		} else {
+			line("Run `%s`, %s.\n", s.Run, Duration(s.Took))
+		}
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("cannot write the summary: %v", err)
+	}
+	return nil
+}
+
+func markdownOutcome(line func(string, ...any), o *runner.Outcome) {
+	line("<details><summary>%s: what was seen</summary>\n", mdText(variantName(o.Variant)))
+	line("| symptom | without the fault | with it | after | after the remedy |")
+	line("|---|---|---|---|---|")
+	for _, s := range o.Symptoms {
+		after := "never"
+		if s.Appeared {
+			after = Duration(s.After)
+		}
+		line("| %s | %s | %s | %s | %s |", mdText(short(s.Address)), mdText(s.Control), mdText(s.Last), after, mdText(s.AfterCure))
+	}
+	line("")
+	for _, i := range o.Invariants {
+		if !i.Held {
+			line("- %s broke in the %s: %s", mdText(i.Address), mdText(i.BrokeIn), mdText(i.Last))
+		}
+	}
+	for _, d := range o.Drift {
+		line("- differs from lab.lock.json: %s", mdText(d))
+	}
+	if o.Hint != "" {
+		line("- hint: %s", mdText(o.Hint))
+	}
+	if o.Tail != "" {
+		line("\n```text\n%s\n```", strings.ReplaceAll(strings.Join(lastLines(o.Tail, 20), "\n"), "```", "'''"))
+	}
+	line("\nAgain: `saigen run %s`\n", mdCode(strings.TrimSpace(o.Lab+" "+o.Variant.String())))
+	line("</details>\n")
+}
+
+// mdText keeps text of a machine from being read as Markdown or HTML, in a cell of a table too.
+func mdText(s string) string {
+	return strings.NewReplacer(
+		"&", "&amp;", "<", "&lt;", ">", "&gt;", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "]", "\\]", "~", "\\~",
+	).Replace(clean(strings.ReplaceAll(s, "\\", "\\\\")))
+}
+
+func mdCode(s string) string { return strings.ReplaceAll(clean(s), "`", "'") }
