@@ -221,6 +221,16 @@ func TestHTMLOfTrouble(t *testing.T) {
 				"tail": "Error: rootlessport listen tcp 0.0.0.0:4430\n\u001b[31mbind: address already in use", "trial": 1, "symptoms": [], "arms": [{"name": "fault", "phases": [], "failed": "cannot start stack.alice"}]}`
 			})
 		}, "inconclusive", "Cannot start stack.alice: port 4430 is taken.", []string{"ss -tlnp shows by whom", "bind: address already in use", "expected: reproduced"}},
+		{"exits", func(_, trial string) {
+			remove(t, filepath.Join(trial, runner.ObservationsFile))
+			rewrite(t, filepath.Join(trial, "logs", "fault-server-journal.log"), func(string) string {
+				return "Nov 22 17:01:01.000000 server systemd[1]: Started user@1000.service\nNov 22 17:01:02.000000 server app[401]: 2026/11/22 17:22:24 no <database>\nNov 22 17:01:03.000000 server systemd[1]: Stopped"
+			})
+			rewrite(t, filepath.Join(trial, runner.VerdictFile), func(string) string {
+				return `{"verdict": "inconclusive", "expect": "reproduced", "because": "ready.container.alice_app did not pass within 1m0s (exited)", "trial": 1, "arms": [{"name": "fault", "phases": []}]}`
+			})
+		}, "inconclusive", "ready.container.alice_app did not pass within 1m0s (exited).",
+			[]string{"app[401]: 2026/11/22 17:22:24 no &lt;database&gt;</pre>", "Never looked at: dead addresses", "<details open><summary>"}},
 		{"killed", func(run, trial string) {
 			remove(t, filepath.Join(trial, runner.VerdictFile), filepath.Join(run, runner.SummaryFile), filepath.Join(run, "lab.lock.json"))
 			rewrite(t, filepath.Join(trial, runner.ObservationsFile), func(s string) string { return s[:len(s)/2] })

@@ -56,15 +56,14 @@ type chartLimit struct {
 
 // chartLook is the looks of one arm, column by column.
 type chartLook struct {
-	At     []int64          `json:"at"`
-	Took   []float64        `json:"took"`   // milliseconds
-	Value  []*float64       `json:"value"`  // null: there is none
-	State  string           `json:"state"`  // a letter for each: what the assertion makes of it and the looks before it
-	Mark   string           `json:"mark"`   // a letter for each: what it shows by itself, where a value says that
-	Text   []int            `json:"text"`   // index into Texts: the look's summary, or why it failed
-	Lines  map[int][]string `json:"lines"`  // by index
-	Counts map[int]int      `json:"counts"` // how many lines accounted for the time, by index
-	Why    map[int]int      `json:"why"`    // why it does not count: index into Texts
+	At     []int64       `json:"at"`
+	Value  []*float64    `json:"value"`  // null: there is none
+	State  string        `json:"state"`  // a letter for each: what the assertion makes of it and the looks before it
+	Mark   string        `json:"mark"`   // a letter for each: what it shows by itself, where a value says that
+	Text   []int         `json:"text"`   // index into Texts: the look's summary, or why it failed
+	Lines  map[int][]int `json:"lines"`  // by index; indices into Texts
+	Counts map[int]int   `json:"counts"` // how many lines accounted for the time, by index
+	Why    map[int]int   `json:"why"`    // why it does not count: index into Texts
 }
 
 // probe is one assertion of a trial with what was seen of it, ready to be drawn.
@@ -228,11 +227,10 @@ func chartsOf(id string, t *storedTrial, probes []probe) chartTrial {
 }
 
 func columns(looks []seenLook, d drawn, texts *textTable, ms func(time.Time) int64) chartLook {
-	c := chartLook{Lines: map[int][]string{}, Counts: map[int]int{}, Why: map[int]int{}, At: []int64{}, Took: []float64{}, Value: []*float64{}, Text: []int{}}
+	c := chartLook{Lines: map[int][]int{}, Counts: map[int]int{}, Why: map[int]int{}, At: []int64{}, Value: []*float64{}, Text: []int{}}
 	var states, marks strings.Builder
 	for i, l := range looks {
 		c.At = append(c.At, ms(l.At))
-		c.Took = append(c.Took, math.Round(l.Took.Seconds()*1e4)/10)
 		var v *float64
 		if l.drawn {
 			short := math.Round(l.value*1e5) / 1e5
@@ -249,7 +247,7 @@ func columns(looks []seenLook, d drawn, texts *textTable, ms func(time.Time) int
 			c.Why[i] = texts.index(clean(l.why))
 		}
 		for _, line := range l.Lines {
-			c.Lines[i] = append(c.Lines[i], clean(line))
+			c.Lines[i] = append(c.Lines[i], texts.index(clean(line)))
 		}
 		if n := l.Values["lines"]; d.steps != nil && l.drawn && n > 0 {
 			c.Counts[i] = int(n)

@@ -6,9 +6,11 @@ import (
 	"encoding/base64"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/runner"
 )
 
@@ -19,7 +21,8 @@ type logView struct {
 	Size          string
 	Packed        string // gzip, base64
 	Matches       []lineView
-	More          int // matching lines that are not shown
+	Last          bool // the matches are the last lines, for want of better ones
+	More          int  // matching lines that are not shown
 }
 
 // lineView is a line that a symptom looked for, in three parts: before what matched, the match, after it.
@@ -51,9 +54,49 @@ func logsOf(id string, t *storedTrial, probes []probe) []logView {
 			}
 			v.Matches = append(v.Matches, lineView{When: t.when(l.arm, line), Before: line[:at[0]], Hit: line[at[0]:at[1]], Rest: line[at[1]:]})
 		}
+		if len(v.Matches) == 0 && (!t.judged || t.outcome.Verdict == lab.Inconclusive) {
+			v.Matches, v.Last = t.last(l.arm, text), true
+		}
 		out = append(out, v)
 	}
 	return out
+}
+
+// lastShown is how many of a log's last lines are shown when a trial proves nothing.
+const lastShown = 15
+
+// last is the last lines of a log: those of the lab's containers, if it has any.
+func (t *storedTrial) last(arm, text string) []lineView {
+	var names []string
+	for _, s := range t.lab.Stacks {
+		for _, service := range s.Services {
+			names = append(names, regexp.QuoteMeta(service.Container))
+		}
+	}
+	all := strings.Split(text, "\n")
+	if len(names) > 0 {
+		said := regexp.MustCompile(` (?:` + strings.Join(names, "|") + `)\[[0-9]+\]: `)
+		if theirs := slices.DeleteFunc(slices.Clone(all), func(l string) bool { return !said.MatchString(l) }); len(theirs) > 0 {
+			all = theirs
+		}
+	}
+	var out []lineView
+	for _, line := range all[max(0, len(all)-lastShown):] {
+		out = append(out, lineView{When: t.when(arm, line), Before: line})
+	}
+	return out
+}
+
+// lastWords is what a trial's first log ended with, where nothing better says why it failed.
+func lastWords(logs []logView) string {
+	if len(logs) == 0 || !logs[0].Last {
+		return ""
+	}
+	var out []string
+	for _, l := range logs[0].Matches[max(0, len(logs[0].Matches)-5):] {
+		out = append(out, l.Before)
+	}
+	return strings.Join(out, "\n")
 }
 
 // patternsOf are the patterns by which symptoms look for log lines.

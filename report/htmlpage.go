@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/runner"
@@ -71,11 +73,11 @@ type trialView struct {
 	Matches              int
 	Steps                []stepView
 	Drift                []string
-	Failed               []string
-	Arms                 []string
+	Unseen               []string // probes that never looked
+	Troubled             bool     // it proves nothing: what was done and what was logged last matter most
 	Phases               []phaseButton
 	Commands             []string
-	Open, Partial        bool
+	Open                 bool
 }
 
 // mainView is the one probe that tells the incident best, with one figure for each part of the proof.
@@ -181,21 +183,19 @@ func trialOf(id string, r *storedRun, t *storedTrial) (trialView, chartTrial) {
 	v := trialView{ID: id, Lab: clean(t.lab.Name), Title: clean(t.lab.Title), Name: trialTitle(r, t),
 		Because: sentence(clean(o.Because)), Hint: clean(o.Hint), Tail: strings.Join(lastLines(o.Tail, 40), "\n"),
 		When: o.Started.UTC().Format("2 January 2006, 15:04 UTC"), Took: Duration(o.Took), Folder: clean(o.Folder),
-		Steps: stepsOf(t), Commands: commandsOf(r, t), Partial: !t.judged}
+		Steps: stepsOf(t), Commands: commandsOf(r, t), Troubled: !t.judged || o.Verdict == lab.Inconclusive}
 	v.Sign, v.Tone, v.Verdict, v.AsExpected = verdictWords(o, t.judged)
 	for _, d := range o.Drift {
 		v.Drift = append(v.Drift, clean(d))
 	}
-	for _, a := range o.Arms {
-		v.Arms = append(v.Arms, a.Name)
-		if a.Failed != "" {
-			v.Failed = append(v.Failed, clean(a.Name+" arm: "+a.Failed))
-		}
-	}
 	main := mainProbe(probes)
 	for i, p := range probes {
 		pv := probeOf(probeID(id, i), p, t)
-		if i == main && seenAnything(p) {
+		switch {
+		case !seenAnything(p):
+			v.Unseen = append(v.Unseen, pv.Name)
+			continue
+		case i == main:
 			pv.Main = true
 			v.Main = mainOf(pv, p, t)
 		}
@@ -218,6 +218,9 @@ func trialOf(id string, r *storedRun, t *storedTrial) (trialView, chartTrial) {
 		v.Remedies = append(v.Remedies, rv)
 	}
 	v.Logs = logsOf(id, t, probes)
+	if v.Troubled && v.Tail == "" {
+		v.Tail = lastWords(v.Logs)
+	}
 	for _, l := range v.Logs {
 		v.Matches += len(l.Matches) + l.More
 	}
@@ -237,11 +240,15 @@ func trialTitle(r *storedRun, t *storedTrial) string {
 	return name
 }
 
+// sentence makes a reason a sentence; an address at its beginning stays as it is.
 func sentence(s string) string {
 	if s == "" {
 		return ""
 	}
-	s = strings.ToUpper(s[:1]) + s[1:]
+	if word, _, _ := strings.Cut(s, " "); !strings.ContainsAny(word, "._:/") {
+		first, n := utf8.DecodeRuneInString(s)
+		s = string(unicode.ToUpper(first)) + s[n:]
+	}
 	if !strings.HasSuffix(s, ".") {
 		s += "."
 	}
@@ -297,6 +304,9 @@ func seenAnything(p probe) bool {
 func probeOf(id string, p probe, t *storedTrial) probeView {
 	v := probeView{ID: id, Name: spoken(p.a.Name), Address: clean(p.a.Address()), Kind: clean(p.a.Kind), Every: string(p.a.Every), Settings: described(p.a.Settings)}
 	for _, a := range t.outcome.Arms {
+		if len(p.looks[a.Name]) == 0 {
+			continue
+		}
 		label := "with the fault"
 		if a.Name == runner.Control {
 			label = "without the fault"

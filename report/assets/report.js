@@ -248,7 +248,7 @@
       const k = look.counts[i], v = look.value[i], [at, top] = place(i), gap = size + 6 * px;
       const h = (c.big ? 15 : 13) * px, y = top - 4 * px;
       ctx.font = font((c.big ? 13 : 11) * px, 650);
-      const choices = k > 1 && c.big ? [seconds(v) + " = " + k + " × " + seconds(v / k), seconds(v)] : [seconds(v)];
+      const choices = k > 1 && c.big && !c.narrow ? [seconds(v) + " = " + k + " × " + seconds(v / k), seconds(v)] : [seconds(v)];
       for (const [text, left] of choices.flatMap((t) => [[t, at + gap], [t, at - gap - ctx.measureText(t).width]])) {
         const area = [left, y - h, left + ctx.measureText(text).width, y];
         if (area[0] < box.left || area[2] > box.left + box.width || taken.some((b) => area[0] < b[2] && b[0] < area[2] && area[1] < b[3] && b[1] < area[3])) continue;
@@ -262,21 +262,24 @@
     }
   }
 
+  // roomy leaves marks at both ends of a part of the time axis some room.
+  const roomy = ([from, to]) => [from - (to - from) * 0.008, to + (to - from) * 0.008];
+
   function make(host) {
     const found = probes[host.dataset.probe];
     const c = { host: host, probe: found.probe, trial: found.trial, arm: host.dataset.arm, at: -1 };
-    c.look = c.probe.arms[c.arm] || { at: [], took: [], value: [], state: "", mark: "", text: [], lines: {}, counts: {}, why: {} };
+    c.look = c.probe.arms[c.arm] || { at: [], value: [], state: "", mark: "", text: [], lines: {}, counts: {}, why: {} };
     c.big = Boolean(host.closest(".big"));
     c.named = c.arm === "fault";
     const high = top(c.probe), low = lane(c.probe) ? -high * (c.big ? 0.13 : 0.24) : -high * 0.05;
-    const narrow = host.clientWidth < 520;
+    const narrow = c.narrow = host.clientWidth < 520;
     const last = host === [...host.closest(".probe").querySelectorAll(".plot")].pop(); // the time axis is the last chart's
     const step = c.probe.steps ? Math.ceil(c.probe.steps[0]) : 0;
     c.plot = new uPlot({
       width: host.clientWidth, height: host.clientHeight,
       padding: [c.named ? 18 : 6, 10, 0, 0],
       legend: { show: false },
-      scales: { x: { time: false, range: () => c.trial.view }, y: { range: () => [low, high] } },
+      scales: { x: { time: false, range: () => roomy(c.trial.view) }, y: { range: () => [low, high] } },
       axes: [
         { stroke: () => colours.muted, grid: { show: false }, ticks: { stroke: () => colours.line, size: 4 }, font: font(11), size: last ? 26 : 5, gap: 3, space: narrow ? 55 : 75, values: (u, ticks) => ticks.map((v) => (last ? clock(v) : "")) },
         { stroke: () => colours.muted, grid: { stroke: () => colours.grid, width: 1 }, ticks: { show: false }, font: font(11), size: narrow ? 40 : 52, gap: 4, space: c.big ? 28 : 24,
@@ -311,6 +314,8 @@
     return (c.trial.phases[c.arm] || []).find((p) => at >= p.start && at < p.end);
   }
 
+  const linesOf = (probe, look, i) => (look.lines[i] || []).map((n) => probe.texts[n]);
+
   // tell says what the look under the cursor showed.
   function tell(c) {
     const i = c.at, look = c.look;
@@ -325,7 +330,7 @@
     if (text) c.tip.append(el("div", "", text));
     if (look.mark[i] !== look.state[i]) c.tip.append(el("div", "quiet", "with the looks before it: " + words[c.probe.role][look.state[i]]));
     if (why !== undefined) c.tip.append(el("div", "", c.probe.texts[why]));
-    const lines = look.lines[i] || [];
+    const lines = linesOf(c.probe, look, i);
     for (const line of lines.slice(0, 5)) c.tip.append(el("code", "", line));
     if (lines.length > 5) c.tip.append(el("div", "quiet", "and " + (lines.length - 5) + " more lines"));
     const x = c.plot.valToPos(look.at[i] / 1000, "x") + c.plot.over.offsetLeft;
@@ -354,7 +359,9 @@
     }
     e.preventDefault();
     c.at = to;
-    if (to >= 0) c.plot.setCursor({ left: c.plot.valToPos(c.look.at[to] / 1000, "x"), top: 10 }, false);
+    const at = to >= 0 ? c.look.at[to] / 1000 : 0;
+    if (to >= 0 && (at < c.trial.view[0] || at > c.trial.view[1])) zoom(c.trial, 0, c.trial.end / 1000);
+    if (to >= 0) c.plot.setCursor({ left: c.plot.valToPos(at, "x"), top: 10 }, false);
     tell(c);
   }
 
@@ -404,7 +411,7 @@
       for (let i = 0; i < c.look.at.length; i++) {
         const row = el("tr"), phase = phaseOf(c, i), what = el("td", "", probe.texts[c.look.text[i]] || "");
         if (c.look.why[i] !== undefined) what.append(el("div", "", probe.texts[c.look.why[i]]));
-        for (const line of c.look.lines[i] || []) what.append(el("code", "", line));
+        for (const line of linesOf(probe, c.look, i)) what.append(el("code", "", line));
         const cells = [arm, "+" + (c.look.at[i] / 1000).toFixed(2) + " s", phase ? phase.name : "", words[probe.role][c.look.state[i]], c.look.value[i] === null ? "" : String(c.look.value[i])];
         for (const text of cells) row.append(el("td", "", text));
         row.append(what);
