@@ -9,8 +9,9 @@ import (
 
 // box is a box that is on this host.
 type box struct {
-	name string // for Vagrant
-	file string
+	name  string // for Vagrant
+	file  string
+	guest string // the system in it, as Vagrant calls it; empty: unknown
 }
 
 // box makes a box of an image. Its kernel is in it, for Vagrant's other users; here it is brought to where QEMU, which is
@@ -25,5 +26,5 @@ func (d *Driver) box(ctx context.Context, built image.Built, provider string, sa
 		return box{}, boot{}, err
 	}
 	name := "saigen-" + short(filepath.Base(filepath.Dir(file))) // the folder is named by the hash of all that is in the box
-	return box{name: name, file: file}, boot{Kernel: k.Image, Initrd: k.Initrd, Arguments: image.KernelArguments}, nil
+	return box{name: name, file: file, guest: "debian"}, boot{Kernel: k.Image, Initrd: k.Initrd, Arguments: image.KernelArguments}, nil
 }

@@ -103,6 +103,7 @@ func (d *Driver) environment(id lab.RunID, l *lab.Lab) (*run, *environment, *pre
 		Foreign:  p.foreign(),
 		provider: providerNamed(p.provider),
 		alive:    map[string]bool{},
+		ssh:      map[string]string{},
 	}
 	e.Dir = filepath.Join(r.dir, fmt.Sprint(len(r.envs)))
 	for _, m := range l.Machines {
@@ -173,7 +174,7 @@ func (d *Driver) open(ctx context.Context, r *run, e *environment, l *lab.Lab, p
 		return fmt.Errorf("cannot write the Vagrantfile: %w", err)
 	}
 	if p.foreign() {
-		err = copyFolder(p.folder, e.root())
+		err = errors.Join(copyFolder(p.folder, e.root()), e.shareBoxes())
 	} else {
 		err = p.vagrantfile(ctx, e, l)
 	}
@@ -199,10 +200,8 @@ func (e *environment) abandon(ctx context.Context) error {
 
 // vagrantfile writes saigen's own Vagrantfile and adds its boxes.
 func (p *prepared) vagrantfile(ctx context.Context, e *environment, l *lab.Lab) error {
-	names := map[string]string{}
 	var added []string
-	for machine, b := range p.boxes {
-		names[machine] = b.name
+	for _, b := range p.boxes {
 		if slices.Contains(added, b.name) {
 			continue
 		}
@@ -211,7 +210,7 @@ func (p *prepared) vagrantfile(ctx context.Context, e *environment, l *lab.Lab) 
 		}
 		added = append(added, b.name)
 	}
-	text := vagrantfile(e, l, names)
+	text := vagrantfile(e, l, p.boxes)
 	if err := os.WriteFile(filepath.Join(e.root(), "Vagrantfile"), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("cannot write the Vagrantfile: %w", err)
 	}

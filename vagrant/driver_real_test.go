@@ -2,11 +2,31 @@ package vagrant
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/labtest"
+	"github.com/saigen-lab/saigen/ledger"
 )
+
+// The vagrant driver keeps every promise that the fake keeps.
+func TestRealConformance(t *testing.T) {
+	l := oneMachine()
+	if !real(t, l) {
+		return
+	}
+	b := open(t, "conformance", l)
+	labtest.TestDriver(t, b.Driver, l, lab.Probe{
+		Address: "symptom.command.true", Kind: "command", Every: 250 * time.Millisecond, Timeout: 10 * time.Second,
+		Settings: []byte(`{"machine":"machine.server","argv":["true"],"exit":0}`),
+	})
+}
 
 func TestRealMachineAndItsSnapshot(t *testing.T) {
 	l := oneMachine()
@@ -64,4 +84,188 @@ func TestRealMachineAndItsSnapshot(t *testing.T) {
 		t.Error(explain(err))
 	}
 	nothingLeft(t)
+}
+
+// Two machines know each other by name, and no way out; they are saved at one moment, and their connection goes on.
+func TestRealTwoMachines(t *testing.T) {
+	l := twoMachines()
+	if !real(t, l) {
+		return
+	}
+	b := open(t, "t-two", l)
+	server, client := begin(t, b, l, 0), begin(t, b, l, 1)
+	reach := "ping -c 1 -W 5 server >/dev/null && echo reached; ip route show default"
+	if got := sh(t, client, "", reach); got != "reached" {
+		t.Errorf("the client says %q", got)
+	}
+	if err := b.Save(t.Context(), b.id, l, "two", []lab.Running{server, client}); err != nil {
+		t.Fatal(explain(err))
+	}
+	began := time.Now()
+	again, err := b.Restore(t.Context(), b.id, l, "two")
+	if err != nil {
+		t.Fatal(explain(err))
+	}
+	t.Logf("both restored in %.1f s", time.Since(began).Seconds())
+	if got := sh(t, again[1], "", reach); got != "reached" {
+		t.Errorf("after the restore the client says %q", got)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Error(explain(err))
+	}
+	nothingLeft(t)
+}
+
+// A team's Vagrantfile is used in a copy of its folder; accounts and the agent come beside what it makes.
+func TestRealTeamsVagrantfile(t *testing.T) {
+	own := oneMachine()
+	if !real(t, own) {
+		return
+	}
+	home, err := os.MkdirTemp("/var/tmp", "vagrant-home-") // libvirt's QEMU reads the box's kernel there
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
+	if err := os.Chmod(home, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("VAGRANT_HOME", home)
+	o := open(t, "t-own", own)
+	file := o.prepared[own].boxes["server"].file
+	if out, err := exec.Command("vagrant", "box", "add", "--name", "team", file).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+
+	l := &lab.Lab{
+		Name: "team", Dir: t.TempDir(), Vagrant: &lab.Vagrant{File: "vm/Vagrantfile"},
+		Machines: []lab.Machine{{Name: "server", Accounts: []lab.Account{{Name: "alice", Session: lab.SessionLinger}}}},
+	}
+	vm := filepath.Join(l.Dir, "vm")
+	if err := errors.Join(os.MkdirAll(filepath.Join(vm, ".vagrant"), 0o755), os.WriteFile(filepath.Join(vm, "motd"), []byte("from the team\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	const text = `Vagrant.configure("2") do |config|
+  config.vm.box = "team"
+  config.ssh.insert_key = false
+  config.vm.define "server" do |m|
+    m.vm.guest = :debian
+    m.vm.hostname = "theirs"
+    m.vm.provider(:libvirt) { |v| v.memory = 700 }
+    m.vm.provision "file", source: "motd", destination: "/tmp/motd"
+  end
+end
+`
+	if err := os.WriteFile(filepath.Join(vm, "Vagrantfile"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, "t-team", l)
+	m := begin(t, b, l, 0)
+	if got := sh(t, m, "alice", "hostname; cat /tmp/motd; id -un; awk '/MemTotal/ { print ($2 < 720000) }' /proc/meminfo"); got != "theirs\nfrom the team\nalice\n1" {
+		t.Errorf("the machine says %q", got)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Error(explain(err))
+	}
+	nothingLeft(t)
+	if left, err := filepath.Glob(filepath.Join(vm, ".vagrant", "*")); err != nil || len(left) > 0 {
+		t.Errorf("the team's folder has %v, %v", left, err)
+	}
+}
+
+// A saigen that is killed leaves what the next one finds and removes: at any moment of Vagrant's work, and when it is up.
+func TestRealKilledRunIsCollected(t *testing.T) {
+	if !real(t, oneMachine()) {
+		return
+	}
+	for _, moment := range []time.Duration{300 * time.Millisecond, 1500 * time.Millisecond, 6 * time.Second, 0} { // 0: when it is up
+		t.Run(moment.String(), func(t *testing.T) { killed(t, moment) })
+	}
+}
+
+func killed(t *testing.T, moment time.Duration) {
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "SAIGEN_TEST_ABANDON="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	runs := filepath.Join(dir, "runs")
+	if moment > 0 {
+		<-time.After(moment)
+	} else {
+		line := make([]byte, 4096)
+		n, err := out.Read(line)
+		if got := string(line[:n]); got != "up\n" {
+			t.Errorf("the process to be killed says %q, %v", got, err)
+		}
+		m, err := Connect(t.Context(), filepath.Join(dir, "r", "t-killed"), "server")
+		if err != nil {
+			t.Fatal(explain(err))
+		}
+		if got := sh(t, m, "alice", "id -un"); got != "alice" {
+			t.Errorf("alice is %q", got)
+		}
+		if err := m.Destroy(t.Context()); !errors.Is(err, errNotOurs) {
+			t.Errorf("another process's machine is destroyed: %v", err)
+		}
+		if dead, err := ledger.Dead(runs); err != nil || len(dead) != 0 {
+			t.Errorf("a living run is dead: %v, %v", dead, err)
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	t.Logf("libvirt has %q", libvirtHas(t))
+	dead, err := ledger.Dead(runs)
+	if err != nil || (moment == 0 && len(dead) != 1) {
+		t.Fatalf("dead are %v, %v", dead, err)
+	}
+	began := time.Now()
+	if err := ledger.Collect(t.Context(), dead, Undoers()...); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d dead, collected in %.2f s", len(dead), time.Since(began).Seconds())
+	nothingLeft(t)
+	if left, err := filepath.Glob(filepath.Join(runs, "*", "vagrant")); err != nil || len(left) > 0 {
+		t.Errorf("folders are left: %v, %v", left, err)
+	}
+	if out, err := exec.Command("pgrep", "-af", "vagrant").Output(); err == nil {
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, "ruby") {
+				t.Errorf("Vagrant still runs: %s", line)
+			}
+		}
+	}
+}
+
+// What does not come up is explained, and nothing of it stays.
+func TestRealMachineWithoutAgent(t *testing.T) {
+	l := oneMachine()
+	if !real(t, l) {
+		return
+	}
+	b := open(t, "t-mute", l)
+	b.o.Self = "/bin/false"
+	_, err := b.Start(t.Context(), b.id, l, l.Machines[0])
+	var infra *lab.InfraError
+	if !errors.As(err, &infra) {
+		t.Fatalf("the error is %v", err)
+	}
+	t.Log(explain(err))
+	if want := "cannot start machine.server: requirement 1 of 4 does not hold: saigen's agent answers"; infra.What != want {
+		t.Errorf("the error says %q", infra.What)
+	}
+	if infra.Tail == "" || infra.Hint == "" || !strings.Contains(fmt.Sprint(err), "ssh says") {
+		t.Errorf("the error is %v, its tail %q, its hint %q", err, infra.Tail, infra.Hint)
+	}
+	domains, err := names(t.Context(), defaultURI, "list")
+	if err != nil || len(domains) > 0 {
+		t.Errorf("domains are left: %v, %v", domains, err)
+	}
 }

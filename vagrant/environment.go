@@ -32,8 +32,9 @@ type environment struct {
 
 	mu    sync.Mutex // held while the environment is made, and by every vagrant that changes it
 	made  bool
-	key   string          // of the snapshot that its machines have; empty: none
-	alive map[string]bool // machines that a caller has and has not destroyed
+	key   string            // of the snapshot that its machines have; empty: none
+	ssh   map[string]string // what `vagrant ssh-config` says, by machine
+	alive map[string]bool   // machines that a caller has and has not destroyed
 }
 
 // The files of an environment, inside its folder.
@@ -181,15 +182,33 @@ func (e *environment) removeAll(ctx context.Context) error {
 	return nil
 }
 
+// usersHome is where the user's own Vagrant keeps its things.
+func usersHome() (string, error) {
+	if dir := os.Getenv("VAGRANT_HOME"); dir != "" {
+		return dir, nil
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".vagrant.d"), err
+}
+
+// shareBoxes has a team's Vagrantfile find the boxes that the user has, and keeps those that it fetches for the next time.
+func (e *environment) shareBoxes() error {
+	users, err := usersHome()
+	if err != nil {
+		return err
+	}
+	boxes := filepath.Join(users, "boxes")
+	if err := os.MkdirAll(boxes, 0o755); err != nil {
+		return fmt.Errorf("cannot use the user's boxes: %w", err)
+	}
+	return os.Symlink(boxes, filepath.Join(e.home(), "boxes"))
+}
+
 // plugins has Vagrant find the plugins that the user has installed. Those of a distribution's package it finds by itself.
 func (e *environment) plugins() error {
-	users := os.Getenv("VAGRANT_HOME")
-	if users == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return nil
-		}
-		users = filepath.Join(home, ".vagrant.d")
+	users, err := usersHome()
+	if err != nil {
+		return nil // without a home there are none
 	}
 	list, err := os.ReadFile(filepath.Join(users, "plugins.json"))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -73,7 +73,7 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 		return nil, err
 	}
 	d.o.Log.Debug("vagrant up has ended", "machine", ref, "took", time.Since(began))
-	if err := v.sshConfig(ctx); err != nil {
+	if err := v.askConfig(ctx); err != nil {
 		return nil, err
 	}
 	if err := v.await(ctx, d.readiness(v, m, p), d.o.Log); err != nil {
@@ -97,13 +97,19 @@ func (e *environment) explain(ctx context.Context, ref lab.MachineRef, err error
 	return i
 }
 
-// sshConfig asks Vagrant how to reach the machine, and keeps the answer for other processes.
-func (v *machine) sshConfig(ctx context.Context) error {
+// askConfig asks Vagrant how to reach the machine. That stays as it is, also when the machine comes back from a snapshot.
+func (v *machine) askConfig(ctx context.Context) error {
 	out, err := v.e.vagrant(ctx, "ssh-config", v.name)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(v.sock, sshConfig), []byte(out), 0o600); err != nil {
+	v.e.ssh[v.name] = out
+	return v.keepConfig()
+}
+
+// keepConfig writes how to reach the machine to where other processes find it.
+func (v *machine) keepConfig() error {
+	if err := os.WriteFile(filepath.Join(v.sock, sshConfig), []byte(v.e.ssh[v.name]), 0o600); err != nil {
 		return fmt.Errorf("cannot keep how to reach %s: %w", v.ref, err)
 	}
 	return nil

@@ -139,7 +139,7 @@ func (d *Driver) saved(id lab.RunID, key string) (*run, *environment) {
 func (v *machine) wake(ctx context.Context) (err error) {
 	limited, cancel := context.WithTimeout(ctx, bootTime)
 	defer cancel()
-	if err := v.sshConfig(limited); err != nil {
+	if err := v.keepConfig(); err != nil {
 		return err
 	}
 	if v.guest, err = dial(limited, filepath.Join(v.sock, sshConfig), v.name); err != nil {

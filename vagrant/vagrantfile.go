@@ -47,21 +47,28 @@ func homeVagrantfile(e *environment) string {
 	b.line("config.vm.synced_folder '.', '/vagrant', disabled: true")
 	b.line("config.vm.boot_timeout = %d", int(bootTime.Seconds()))
 	if !e.Foreign {
-		b.line("config.ssh.insert_key = false") // the machine's network leads nowhere, and a new key costs several logins
+		// The machine's network leads nowhere, and a new key costs several logins; so does what Vagrant does to files of the
+		// machine, which saigen's agent does in an instant.
+		b.line("config.ssh.insert_key = false")
+		b.line("config.vm.allow_fstab_modification = false")
+		b.line("config.vm.allow_hosts_modification = false")
 	}
 	b.provider("config", e.Provider, e.provider.settings(e))
 	b.end()
 	return b.String()
 }
 
-// vagrantfile defines the lab's machines. boxes are the names of their boxes, by machine.
-func vagrantfile(e *environment, l *lab.Lab, boxes map[string]string) string {
+// vagrantfile defines the lab's machines. boxes are theirs, by their names.
+func vagrantfile(e *environment, l *lab.Lab, boxes map[string]box) string {
 	var b block
 	b.line("# Written by saigen for the lab %s.", l.Name)
 	b.open("Vagrant.configure('2') do |config|")
 	for i, m := range l.Machines {
 		b.open("config.vm.define %s do |m|", ruby(m.Name))
-		b.line("m.vm.box = %s", ruby(boxes[m.Name]))
+		b.line("m.vm.box = %s", ruby(boxes[m.Name].name))
+		if guest := boxes[m.Name].guest; guest != "" {
+			b.line("m.vm.guest = %s", ruby(guest)) // Vagrant finds out by trying some thirty systems, one command each
+		}
 		own, settings := e.provider.machine(e, i, m)
 		for _, s := range own {
 			b.line("%s", s)
