@@ -79,6 +79,9 @@ could not be looked at (inconclusive), 130 when interrupted.`,
 	c.Flags().BoolVar(&f.relock, "update-lock", false, "accept packages that differ from lab.lock.json")
 	f.ci.register(c)
 	w.outputFlags(c, &f)
+	for _, number := range []string{"repeat", "parallel"} {
+		_ = c.RegisterFlagCompletionFunc(number, cobra.NoFileCompletions)
+	}
 	_ = c.RegisterFlagCompletionFunc("keep", cobra.FixedCompletions([]string{"never", "on-failure"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
