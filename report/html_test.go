@@ -92,7 +92,7 @@ func TestHTMLSays(t *testing.T) {
 		"Logs", "fault arm", "connect() failed (113: No route to host)",
 		"What saigen did", "injecting fault.container_churn.deploys_that_die",
 		"saigen run labs/stale-dns debian:bookworm trigger:port_taken --driver container",
-		"saigen up labs/stale-dns", "saigen shell --account alice",
+		"saigen up labs/stale-dns", "saigen shell --account alice", "fault arm: started afresh", "ready",
 		"The incident", "What people saw", "What misled them",
 		"container", "v0.2.0", "Debian GNU/Linux 12 (bookworm), Linux 6.1.0-28-amd64, amd64, 2 processors, 23.5 GiB of memory",
 		"aardvark-dns 1.4.0-3", "podman 4.3.1+ds1-8",
@@ -300,7 +300,7 @@ func TestHTMLOfSeveral(t *testing.T) {
 	text := strings.Join(strings.Fields(html.UnescapeString(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(page, " "))), " ")
 	for _, want := range []string{
 		"stale-dns: 5 trials", "3 of 5 trials got the verdict that their lab expects, 1 did not, 1 could not be judged.",
-		"2 of 3 as expected (95 % interval: 20 to 94 %), 1 inconclusive", "why it is not_reproduced.", "why it is inconclusive.",
+		"stale-dns on container debian:bookworm trigger:port_taken : 3 of 4 as expected (95 % interval: 30 to 96 %), 1 inconclusive", "why it is not_reproduced.", "why it is inconclusive.",
 		"trial 3: not reproduced",
 	} {
 		if !strings.Contains(strings.ToLower(text), strings.ToLower(want)) {

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"html/template"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -51,8 +51,8 @@ type variantView struct {
 }
 
 type rowView struct {
-	ID, Lab, Variant, Sign, Tone, Verdict, Expect, Because, Took string
-	Trial                                                        int
+	ID, Lab, Variant, Run, Sign, Tone, Verdict, Expect, Because, Took string
+	Trial                                                             int
 }
 
 type storyView struct {
@@ -76,6 +76,7 @@ type trialView struct {
 	Unseen               []string // probes that never looked
 	Troubled             bool     // it proves nothing: what was done and what was logged last matter most
 	Phases               []phaseButton
+	Begun                []string // how each arm came to its baseline
 	Commands             []string
 	Open                 bool
 }
@@ -185,6 +186,11 @@ func trialOf(id string, r *storedRun, t *storedTrial) (trialView, chartTrial) {
 		When: o.Started.UTC().Format("2 January 2006, 15:04 UTC"), Took: Duration(o.Took), Folder: clean(o.Folder),
 		Steps: stepsOf(t), Commands: commandsOf(r, t), Troubled: !t.judged || o.Verdict == lab.Inconclusive}
 	v.Sign, v.Tone, v.Verdict, v.AsExpected = verdictWords(o, t.judged)
+	for _, a := range o.Arms {
+		if a.Begun != nil {
+			v.Begun = append(v.Begun, clean(a.Name)+" arm: "+begunWords(*a.Begun))
+		}
+	}
 	for _, d := range o.Drift {
 		v.Drift = append(v.Drift, clean(d))
 	}
@@ -226,6 +232,26 @@ func trialOf(id string, r *storedRun, t *storedTrial) (trialView, chartTrial) {
 	}
 	v.Phases = buttonsOf(charts)
 	return v, charts
+}
+
+// begunWords says how an arm came to its baseline.
+func begunWords(b runner.Begun) string {
+	words := "started afresh"
+	if b.Snapshot != "" {
+		words = "restored from a snapshot"
+		if b.Made {
+			words = "restored from the snapshot that it made"
+		}
+	}
+	for _, part := range []struct {
+		what string
+		took time.Duration
+	}{{"boot", b.Boot}, {"stacks", b.Stacks}, {"ready", b.Ready}, {"save", b.Save}, {"restore", b.Restore}, {"ready again", b.Again}} {
+		if part.took > 0 {
+			words += ", " + part.what + " " + Duration(part.took)
+		}
+	}
+	return words
 }
 
 func probeID(trial string, i int) string { return fmt.Sprintf("%s-p%d", trial, i) }
@@ -434,10 +460,10 @@ func buttonsOf(c chartTrial) []phaseButton {
 
 // runView is what a run ran on.
 type runView struct {
-	ID, Lab, Driver, Saigen, Host, When, Took, Folder string
-	Ended                                             bool
-	Leaks                                             []string
-	Images                                            []imageView
+	ID, Lab, Driver, Why, Saigen, Host, When, Took string
+	Ended                                          bool
+	Leaks                                          []string
+	Images                                         []imageView
 }
 
 type imageView struct {
@@ -448,8 +474,8 @@ type imageView struct {
 type packageView struct{ Name, Version string }
 
 func runOf(r *storedRun) runView {
-	v := runView{ID: clean(string(r.ID)), Lab: clean(r.Lab), Driver: clean(r.Driver), Saigen: clean(r.Saigen), Ended: r.ended,
-		When: r.Started.UTC().Format("2 January 2006, 15:04:05 UTC"), Took: Duration(r.took), Folder: clean(filepath.Base(r.folder))}
+	v := runView{ID: clean(string(r.ID)), Lab: clean(r.Lab), Driver: clean(r.Driver), Why: clean(r.Why), Saigen: clean(r.Saigen), Ended: r.ended,
+		When: r.Started.UTC().Format("2 January 2006, 15:04:05 UTC"), Took: Duration(r.took)}
 	var host []string
 	for _, s := range []string{r.Host.System, r.Host.Kernel, r.Host.Arch} {
 		if s != "" {
@@ -528,8 +554,16 @@ func setOf(runs []*storedRun, trials []trialView) *setView {
 	s := &setView{}
 	at := 0
 	good, bad, blind := 0, 0, 0
+	judged := map[string][]*runner.Outcome{} // by what was run on what: trials of several runs count together
+	var groups []string
 	for _, r := range runs {
-		var judged []*runner.Outcome
+		group := clean(r.Lab)
+		if len(runs) > 1 && r.Driver != "" {
+			group += " on " + clean(r.Driver)
+		}
+		if !slices.Contains(groups, group) {
+			groups = append(groups, group)
+		}
 		for _, t := range r.trials {
 			tv := trials[at]
 			at++
@@ -542,17 +576,23 @@ func setOf(runs []*storedRun, trials []trialView) *setView {
 			default:
 				blind++
 			}
-			s.Rows = append(s.Rows, rowView{ID: tv.ID, Lab: tv.Lab, Variant: clean(t.lab.Variant.String()), Sign: tv.Sign, Tone: tv.Tone,
-				Verdict: tv.Verdict, Expect: spoken(string(o.Expect)), Because: tv.Because, Took: tv.Took, Trial: o.Trial})
+			row := rowView{ID: tv.ID, Lab: tv.Lab, Variant: clean(t.lab.Variant.String()), Sign: tv.Sign, Tone: tv.Tone,
+				Verdict: tv.Verdict, Expect: spoken(string(o.Expect)), Because: tv.Because, Took: tv.Took, Trial: o.Trial}
+			if len(runs) > 1 {
+				row.Run = strings.TrimSpace(clean(string(r.ID)) + " " + clean(r.Driver))
+			}
+			s.Rows = append(s.Rows, row)
 			if t.judged {
-				judged = append(judged, o)
+				judged[group] = append(judged[group], o)
 			}
 		}
-		for _, v := range runner.Summarise(r.Lab, r.ID, judged).Variants {
+	}
+	for _, group := range groups {
+		for _, v := range runner.Summarise(group, "", judged[group]).Variants {
 			if v.AsExpected.N+v.Inconclusive < 2 {
 				continue
 			}
-			vv := variantView{Lab: clean(r.Lab), Variant: variantName(v.Variant), Sign: "✓", Tone: "good", Odds: odds(v), Times: toSymptoms(v)}
+			vv := variantView{Lab: group, Variant: variantName(v.Variant), Sign: "✓", Tone: "good", Odds: odds(v), Times: toSymptoms(v)}
 			switch {
 			case v.AsExpected.K < v.AsExpected.N:
 				vv.Sign, vv.Tone = "✗", "bad"

@@ -31,6 +31,7 @@ type storedRun struct {
 	Lab     string    `json:"lab"`
 	Path    string    `json:"path"`
 	Driver  string    `json:"driver"`
+	Why     string    `json:"driver_why"` // saigen chose it; empty: it was asked for
 	Saigen  string    `json:"saigen"`
 	Started time.Time `json:"started"`
 	Host    struct {
@@ -42,7 +43,6 @@ type storedRun struct {
 	} `json:"host"`
 	Accounts []string `json:"accounts"`
 
-	folder  string
 	ended   bool
 	took    time.Duration
 	leaks   []string
@@ -80,7 +80,7 @@ type storedLog struct {
 const logKept = 2 << 20
 
 func readRun(folder string, thaw func([]byte) (*lab.Lab, error)) (*storedRun, error) {
-	r := &storedRun{folder: folder}
+	r := &storedRun{}
 	data, err := os.ReadFile(filepath.Join(folder, runFile))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the run: %v", err)
