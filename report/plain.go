@@ -158,11 +158,18 @@ func observed(e runner.Event) string {
 	return holds + ": " + e.Observation.Summary + ", took " + Duration(e.Observation.Took)
 }
 
-// runName is "run 20260301-100000-k3f9, 6 trials".
+// runName is "run 20260301-100000-k3f9, 6 trials"; or "…, at most 200 trials, until 95 % confidence, seed 4711".
 func runName(e runner.Event) string {
 	name := strings.TrimSpace("run " + e.Text)
-	if n := counted(e.Trials, "trial"); n != "" {
+	switch n := counted(e.Trials, "trial"); {
+	case n == "":
+	case e.Until > 0:
+		name += fmt.Sprintf(", at most %s, until %.4g %% confidence", n, 100*e.Until)
+	default:
 		name += ", " + n
+	}
+	if e.Seed != 0 {
+		name += fmt.Sprintf(", seed %d", e.Seed)
 	}
 	return name
 }

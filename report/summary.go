@@ -80,11 +80,11 @@ func (p printer) verdicts(s *runner.Summary) {
 	}
 	longest = min(longest, p.wide()-32)
 	for _, v := range s.Variants {
-		p.variant(v, ofVariant(s.Outcomes, v.Variant), longest)
+		p.variant(v, ofVariant(s.Outcomes, v.Variant), longest, s.Until > 0)
 	}
 }
 
-func (p printer) variant(v runner.VariantResult, outcomes []*runner.Outcome, longest int) {
+func (p printer) variant(v runner.VariantResult, outcomes []*runner.Outcome, longest int, gated bool) {
 	g := p.st.glyphs()
 	sign, c := g.good, green
 	switch v.Exit() {
@@ -105,7 +105,7 @@ func (p printer) variant(v runner.VariantResult, outcomes []*runner.Outcome, lon
 		p.wrapped(4, odds(v)+toSymptoms(v))
 	}
 	o := firstUnexpected(outcomes)
-	if v.Because != "" && (o == nil || v.Rate != "") { // of all trials together
+	if v.Because != "" && (o == nil || v.Rate != "" || gated) { // of all trials together
 		p.wrapped(4, v.Because)
 	}
 	if o == nil || v.Exit() == runner.ExitExpected {

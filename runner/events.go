@@ -25,6 +25,7 @@ type Event struct {
 	Holds       bool             `json:"holds,omitempty"`
 	Trials      int              `json:"trials,omitempty"`  // with RunStarted: how many there may be: variants times repetitions
 	Seed        uint64           `json:"seed,omitempty"`    // with RunStarted: of the order of the trials; 0: as declared
+	Until       float64          `json:"until,omitempty"`   // with RunStarted: the confidence at which the trials of a variant end; 0: there are as many as that
 	Outcome     *Outcome         `json:"outcome,omitempty"` // with TrialEnded
 	Summary     *Summary         `json:"summary,omitempty"` // with RunEnded
 }

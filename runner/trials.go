@@ -68,7 +68,7 @@ func (r *Runner) trial(ctx context.Context, l *lab.Lab, n, slot int) (*Outcome, 
 // being written: a trial without it does not count.
 func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary, error) {
 	began := time.Now()
-	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: len(labs) * repeat, Seed: r.Seed})
+	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: len(labs) * repeat, Seed: r.Seed, Until: r.Until})
 	outcomes, lost := r.trials(ctx, labs, repeat)
 	s := Gate{Until: r.Until}.Summarise(labs[0].Name, r.Run, outcomes)
 	s.Took, s.Seed = time.Since(began), r.Seed

@@ -23,6 +23,8 @@ type runFlags struct {
 	driver   string
 	drivers  string
 	repeat   int
+	until    float64
+	seed     seed
 	parallel int
 	fresh    bool
 	keep     string
@@ -50,6 +52,14 @@ could not be looked at (inconclusive), 130 when interrupted.`,
 			if f.repeat < 1 {
 				return usage("--repeat takes a number of at least 1, not %d", f.repeat)
 			}
+			if cmd.Flags().Changed("until") {
+				if !(f.until > 0 && f.until < 1) {
+					return usage("--until takes a confidence between 0 and 1, such as 0.95, not %v", f.until)
+				}
+				if !cmd.Flags().Changed("repeat") {
+					f.repeat = mostUntil
+				}
+			}
 			if f.parallel < 1 {
 				return usage("--parallel takes a number of at least 1, not %d", f.parallel)
 			}
@@ -74,14 +84,17 @@ could not be looked at (inconclusive), 130 when interrupted.`,
 	c.Flags().StringVar(&f.drivers, "drivers", "", "run on each of these `DRIVERS`, such as container,qemu, or all that fit; say whether verdicts depend on them")
 	_ = c.RegisterFlagCompletionFunc("drivers", w.completeDrivers)
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run every variant `N` times and say k of n, with a 95 % interval")
+	c.Flags().Float64Var(&f.until, "until", 0, fmt.Sprintf("run every variant until its trials decide at this `CONFIDENCE`, such as 0.95; --repeat is then the most (default %d)", mostUntil))
+	c.Flags().Var(&f.seed, "seed", "run the trials in a random `ORDER`: off, on, or the number that an earlier run printed")
 	c.Flags().IntVar(&f.parallel, "parallel", 1, "run up to `N` trials side by side: no more than the host has memory and cores for")
 	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "`WHEN` to leave the machines running: never, or on-failure: when a variant does not get its expected verdict")
 	c.Flags().BoolVar(&f.relock, "update-lock", false, "accept packages that differ from lab.lock.json")
 	f.ci.register(c)
 	w.outputFlags(c, &f)
-	for _, number := range []string{"repeat", "parallel"} {
+	for _, number := range []string{"repeat", "until", "parallel"} {
 		_ = c.RegisterFlagCompletionFunc(number, cobra.NoFileCompletions)
 	}
+	_ = c.RegisterFlagCompletionFunc("seed", cobra.FixedCompletions([]string{"off", "on"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("keep", cobra.FixedCompletions([]string{"never", "on-failure"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -264,7 +277,8 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 	r.sinks.tell(runner.Event{Type: runner.DriverChosen, Subject: on.name, Text: on.why})
 	r.runner = &runner.Runner{
 		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep),
-		Parallel: f.parallel, Capacity: func() (int64, int) { return capacity("/") }, Fresh: f.fresh, Drift: s.lock.drift,
+		Parallel: f.parallel, Capacity: func() (int64, int) { return capacity("/") }, Fresh: f.fresh,
+		Until: f.until, Seed: uint64(f.seed), Drift: s.lock.drift,
 	}
 	return r, nil
 }
