@@ -60,7 +60,7 @@ func (t *attempt) arms(ctx context.Context, record *Record) error {
 		if errControl = control.run(running); errControl != nil {
 			stop(errOtherArm)
 		}
-		if r.Keep == KeepNever {
+		if r.Keep == KeepNever && (r.Collect == nil || !control.surprises()) {
 			control.end(ctx)
 		}
 	})
@@ -70,6 +70,7 @@ func (t *attempt) arms(ctx context.Context, record *Record) error {
 			a.into(record)
 		}
 	}
+	t.explain(ctx, record, fault, control)
 	kept := t.choose(record, fault, control)
 	if kept != nil && (ctx.Err() != nil || !r.keep(kept)) {
 		kept = nil

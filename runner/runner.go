@@ -45,6 +45,12 @@ type Runner struct {
 	// Drift, where set, says which packages of a prepared lab differ from those it was last found good with.
 	Drift func(*lab.Lab) []string
 
+	// Seen, where set, says what commands of each account of a machine see; it is kept as accounts.json.
+	Seen func(ctx context.Context, m lab.Running, spec lab.Machine) map[string]map[string]string
+	// Collect, where set, asks a machine what explains a trial that did not get its expected verdict; keep puts a file into
+	// logs/, by its name without ending.
+	Collect func(ctx context.Context, m lab.Running, spec lab.Machine, keep func(name string, data []byte) error) error
+
 	telling   sync.Mutex
 	preparing sync.Mutex
 	baselines baselines

@@ -118,7 +118,7 @@ const outside = `
 | code | what it says |
 |---|---|
 | 0 | every variant got its expected verdict |
-| 1 | some did not; for ` + "`fmt --check`" + `: some file is not formatted; for ` + "`doctor`" + `: this host lacks something for every driver; with ` + "`--drivers`" + `: two drivers gave different verdicts |
+| 1 | some did not; for ` + "`fmt --check`" + `: some file is not formatted; for ` + "`doctor`" + `: this host lacks something for every driver; with ` + "`--drivers`" + `: two drivers gave different verdicts; for ` + "`diff`" + `: something differs |
 | 2 | the lab or the command line is wrong; nothing was started |
 | 3 | something could not be looked at: inconclusive |
 | 130 | interrupted |
@@ -134,6 +134,7 @@ const outside = `
 | ` + "`NO_COLOR`, `TERM`" + ` | no colour; ` + "`TERM=dumb`" + `: no live view either |
 | ` + "`LC_ALL`, `LC_CTYPE`, `LANG`" + ` | whether marks and lines on a terminal may be other than ASCII |
 | ` + "`SAIGEN_CACHE_SIZE`" + ` | what the cache may occupy after a run, such as ` + "`5GiB`" + `; default: 20GiB |
+| ` + "`GITHUB_ACTIONS`, `GITHUB_STEP_SUMMARY`" + ` | annotations, and a summary on the page of the job: [ci.md](ci.md) |
 | ` + "`SAIGEN_DEBUG`" + ` | set: what saigen does inside is told on stderr |
 `
 

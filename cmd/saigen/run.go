@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/saigen-lab/saigen/diff"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/labfile"
 	"github.com/saigen-lab/saigen/ledger"
@@ -279,6 +280,7 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep),
 		Parallel: f.parallel, Capacity: func() (int64, int) { return capacity("/") }, Fresh: f.fresh,
 		Until: f.until, Seed: uint64(f.seed), Drift: s.lock.drift,
+		Seen: diff.Seen, Collect: diff.Collect,
 	}
 	return r, nil
 }
