@@ -12,7 +12,7 @@ var vmMasked = []string{
 	"dev-hugepages.mount", "kmod-static-nodes.service", "modprobe@.service", "proc-sys-fs-binfmt_misc.automount",
 	"sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
 	"systemd-ask-password-console.path", "systemd-ask-password-wall.path", "systemd-binfmt.service", "systemd-hwdb-update.service",
-	"systemd-random-seed.service", "systemd-remount-fs.service", "systemd-tmpfiles-setup-dev.service",
+	"systemd-random-seed.service", "systemd-remount-fs.service", "systemd-tmpfiles-setup-dev.service", "systemd-tmpfiles-setup-dev-early.service",
 	"systemd-update-utmp-runlevel.service",
 }
 
@@ -29,12 +29,16 @@ const vmRestartUnit = "[Unit]\nConditionPathExistsGlob=/var/lib/containers/stora
 // vmAgentUnit: the agent needs nothing but a writable /run, which systemd mounts before any unit.
 const vmAgentUnit = "[Unit]\nDefaultDependencies=no\nConflicts=shutdown.target\nBefore=shutdown.target\n"
 
+// vmModulesUnit: without this library, which trixie's systemd loads when it is there, the unit can only fail.
+const vmModulesUnit = "[Unit]\nConditionPathExistsGlob=/usr/lib/*/libkmod.so.2\n"
+
 // vmFiles are what a VM's disk has besides its image and the kernel's modules.
 func vmFiles() []file {
 	all := []file{
 		{name: "etc/fstab", mode: 0o644, data: []byte("# The initial RAM disk mounts everything.\n")},
 		{name: "etc/systemd/system/podman-restart.service.d/vm.conf", mode: 0o644, data: []byte(vmRestartUnit)},
 		{name: "etc/systemd/system/saigen-agent.service.d/vm.conf", mode: 0o644, data: []byte(vmAgentUnit)},
+		{name: "etc/systemd/system/systemd-modules-load.service.d/vm.conf", mode: 0o644, data: []byte(vmModulesUnit)},
 		{name: "etc/systemd/system/sysinit.target.wants/saigen-agent.service", link: "/etc/systemd/system/saigen-agent.service"},
 	}
 	for _, unit := range vmMasked {
