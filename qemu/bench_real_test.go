@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"github.com/saigen-lab/saigen/image"
@@ -76,6 +77,22 @@ func privateMemory(t testing.TB, pid int) int64 {
 	return 0
 }
 
+func pidOf(m lab.Running) int { return m.(*vmachine).process.cmd.Process.Pid }
+
+// processorTime is what a machine's QEMU has used, and this process.
+func processorTime(t testing.TB, m lab.Running) string {
+	t.Helper()
+	p, err := procfs.NewProc(pidOf(m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat, err := p.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%.2f s", stat.CPUTime())
+}
+
 // From the call of Restore to the answer of the first command.
 func BenchmarkRestore(b *testing.B) {
 	real(b)
@@ -94,7 +111,8 @@ func BenchmarkRestore(b *testing.B) {
 		}
 		took = append(took, time.Since(began))
 		b.StopTimer()
-		b.Logf("restored %.3f s, answered %.3f s", restored.Seconds(), took[len(took)-1].Seconds())
+		b.Logf("restored %.3f s, answered %.3f s; QEMU had %s, %.0f MB of its own", restored.Seconds(), took[len(took)-1].Seconds(),
+			processorTime(b, machines[0]), float64(privateMemory(b, pidOf(machines[0])))/1e6)
 		if err := machines[0].Destroy(b.Context()); err != nil {
 			b.Fatal(err)
 		}

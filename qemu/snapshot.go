@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
@@ -116,9 +118,12 @@ func saveAll(ctx context.Context, machines []lab.Running, dir string) error {
 		}
 		vms = append(vms, v)
 	}
-	// Nobody may be speaking with an agent whose machine goes on in another place.
+	settle, settling := errgroup.WithContext(ctx)
 	for _, v := range vms {
-		_ = v.guest.Close()
+		settle.Go(func() error { return v.settle(settling) })
+	}
+	if err := settle.Wait(); err != nil {
+		return err
 	}
 	stop, stopping := errgroup.WithContext(ctx)
 	for _, v := range vms {
@@ -137,6 +142,46 @@ func saveAll(ctx context.Context, machines []lab.Running, dir string) error {
 		})
 	}
 	return save.Wait()
+}
+
+// A machine has settled when its QEMU needs less of a processor than one tick of the kernel's clock in settleFor; one
+// that is never idle is not waited for any longer than settleTime.
+const (
+	settleFor  = 100 * time.Millisecond
+	settleTime = 5 * time.Second
+)
+
+// settle has the machine finish what it would otherwise do in every copy: writing back its files, and ending the
+// connection to this process. Nobody may be speaking with an agent whose machine goes on in another place.
+func (v *vmachine) settle(ctx context.Context) error {
+	_, err := v.guest.Run(ctx, lab.Command{Argv: []string{"sync"}})
+	if err := errors.Join(err, v.guest.Close()); err != nil {
+		return fmt.Errorf("cannot settle %s: %w", v.ref, err)
+	}
+	p, err := procfs.NewProc(v.process.cmd.Process.Pid)
+	if err != nil {
+		return fmt.Errorf("cannot settle %s: %w", v.ref, err)
+	}
+	tick, limit := time.NewTicker(settleFor), time.After(settleTime)
+	defer tick.Stop()
+	for last := -1.0; ; {
+		stat, err := p.Stat()
+		if err != nil {
+			return fmt.Errorf("cannot settle %s: %w", v.ref, err)
+		}
+		now := stat.CPUTime()
+		if now == last {
+			return nil
+		}
+		last = now
+		select {
+		case <-tick.C:
+		case <-limit:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // save writes a machine that is stopped to a folder, and ends it.
@@ -198,7 +243,8 @@ func (d *Driver) Restore(ctx context.Context, id lab.RunID, l *lab.Lab, key stri
 	}
 	limited, cancel := context.WithTimeout(ctx, restoreTime)
 	defer cancel()
-	for _, step := range []func(ctx context.Context, i int) error{
+	began := time.Now()
+	for n, step := range []func(ctx context.Context, i int) error{
 		func(ctx context.Context, i int) error {
 			return d.load(ctx, r, l, l.Machines[i], all[l.Machines[i].Name], dir, vms[i])
 		},
@@ -212,6 +258,7 @@ func (d *Driver) Restore(ctx context.Context, id lab.RunID, l *lab.Lab, key stri
 		if err := group.Wait(); err != nil {
 			return nil, err
 		}
+		d.o.Log.Debug("restore goes on", "run", id, "step", n+1, "of", 3, "took", time.Since(began))
 	}
 	running := make([]lab.Running, len(vms))
 	for i, v := range vms {
