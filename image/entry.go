@@ -135,19 +135,6 @@ func (c *Cache) letGo(dir string) {
 	}
 }
 
-// Locks returns what keeps the entries that are in use from being pruned. A process that is started with these files open
-// (exec.Cmd.ExtraFiles), such as a machine that outlives saigen, uses the entries as long as it lives. They stay this
-// cache's, and are good until Close.
-func (c *Cache) Locks() []*os.File {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := make([]*os.File, 0, len(c.held))
-	for _, l := range c.held {
-		all = append(all, l.File)
-	}
-	return all
-}
-
 // Close gives up the use of every entry that this cache has returned: they may be pruned now. The end of the process
 // does the same.
 func (c *Cache) Close() error {

@@ -157,37 +157,6 @@ func TestOtherProcess(t *testing.T) {
 	}
 }
 
-// TestLocksAreInherited: what outlives this process, a machine that is kept, keeps what it runs from.
-func TestLocksAreInherited(t *testing.T) {
-	c := testCache(t)
-	entryOf(t, c, KindDisk, "aa", 1, time.Hour)
-	if _, err := c.Find(t.Context(), KindDisk, "aa"); err != nil {
-		t.Fatal(err)
-	}
-	machine := exec.Command("cat")
-	machine.ExtraFiles = c.Locks()
-	stop, err := machine.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := machine.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
-	removed, err := c.Prune(t.Context(), 0)
-	if err != nil || len(removed) != 0 {
-		t.Errorf("while the machine lives, removed %q, %v", hashes(removed), err)
-	}
-	if err := errors.Join(stop.Close(), machine.Wait()); err != nil {
-		t.Fatal(err)
-	}
-	if removed, err = c.Prune(t.Context(), 0); err != nil || hashes(removed) != "aa" {
-		t.Errorf("after its end, removed %q, %v", hashes(removed), err)
-	}
-}
-
 // TestEmptiedByHand: a user may remove what he likes; who uses it finds out.
 func TestEmptiedByHand(t *testing.T) {
 	c := testCache(t)
