@@ -130,7 +130,7 @@ func makeDisk(ctx context.Context, spec diskSpec, tmp, out string, log io.Writer
 		cmd.memory = root
 	}
 	if _, err := cmd.run(ctx); err != nil {
-		return fmt.Errorf("mke2fs: %w", err)
+		return err
 	}
 	return errors.Join(removeAll(ctx, root), os.Chmod(out, 0o644))
 }
