@@ -104,6 +104,7 @@ func (d *Driver) environment(id lab.RunID, l *lab.Lab) (*run, *environment, *pre
 		provider: providerNamed(p.provider),
 		alive:    map[string]bool{},
 		ssh:      map[string]string{},
+		saved:    map[string]bool{},
 	}
 	e.Dir = filepath.Join(r.dir, fmt.Sprint(len(r.envs)))
 	for _, m := range l.Machines {

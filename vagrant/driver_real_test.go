@@ -2,7 +2,6 @@ package vagrant
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,64 +21,13 @@ func TestRealConformance(t *testing.T) {
 		return
 	}
 	b := open(t, "conformance", l)
-	labtest.TestDriver(t, b.Driver, l, lab.Probe{
-		Address: "symptom.command.true", Kind: "command", Every: 250 * time.Millisecond, Timeout: 10 * time.Second,
-		Settings: []byte(`{"machine":"machine.server","argv":["true"],"exit":0}`),
+	t.Run("driver", func(t *testing.T) {
+		labtest.TestDriver(t, b.Driver, l, lab.Probe{
+			Address: "symptom.command.true", Kind: "command", Every: 250 * time.Millisecond, Timeout: 10 * time.Second,
+			Settings: []byte(`{"machine":"machine.server","argv":["true"],"exit":0}`),
+		})
 	})
-}
-
-func TestRealMachineAndItsSnapshot(t *testing.T) {
-	l := oneMachine()
-	if !real(t, l) {
-		return
-	}
-	b := open(t, "t-machine", l)
-	if _, err := b.Restore(t.Context(), b.id, l, "k"); !errors.Is(err, lab.ErrNoSnapshot) {
-		t.Errorf("restoring before saving gives %v", err)
-	}
-	m := begin(t, b, l, 0)
-	if got := sh(t, m, "", "hostname; cat /proc/1/comm; systemctl is-system-running || true"); got != "server\nsystemd\nrunning" {
-		t.Errorf("hostname, PID 1 and state are %q", got)
-	}
-	if got := sh(t, m, "", "ip route show default; getent hosts server | cut -d' ' -f1"); got != "127.0.0.1" {
-		t.Errorf("default route and own address are %q", got)
-	}
-	if got := sh(t, m, "alice", "id -un; echo kept > /home/alice/file; echo $XDG_RUNTIME_DIR"); got != "alice\n/run/user/1000" {
-		t.Errorf("alice is %q", got)
-	}
-	pid := sh(t, m, "", "sleep 100000 >/dev/null 2>&1 & echo $!")
-	began := time.Now()
-	if err := b.Save(t.Context(), b.id, l, "k", []lab.Running{m}); err != nil {
-		t.Fatal(explain(err))
-	}
-	t.Logf("saved in %.1f s", time.Since(began).Seconds())
-	if _, err := m.Run(t.Context(), lab.Command{Argv: []string{"true"}}); err == nil {
-		t.Error("a machine that was saved runs commands")
-	}
-	for range 2 {
-		began := time.Now()
-		again, err := b.Restore(t.Context(), b.id, l, "k")
-		if err != nil {
-			t.Fatal(explain(err))
-		}
-		t.Logf("restored in %.1f s", time.Since(began).Seconds())
-		if got := sh(t, again[0], "alice", "cat /home/alice/file"); got != "kept" {
-			t.Errorf("the file has %q", got)
-		}
-		if got := sh(t, again[0], "", "cat /proc/"+pid+"/comm"); got != "sleep" {
-			t.Errorf("the process that was saved is %q", got)
-		}
-		sh(t, again[0], "", "echo spoilt > /home/alice/file; kill "+pid)
-		off, err := again[0].Clock(t.Context())
-		if err != nil || off.Abs() > 100*time.Millisecond {
-			t.Errorf("the clock is off by %s, %v", off, err)
-		}
-		for range 2 {
-			if err := again[0].Destroy(t.Context()); err != nil {
-				t.Fatal(explain(err))
-			}
-		}
-	}
+	t.Run("snapshots", func(t *testing.T) { labtest.TestSnapshots(t, b.Driver, l, false) })
 	if err := b.Close(t.Context()); err != nil {
 		t.Error(explain(err))
 	}
@@ -94,6 +42,9 @@ func TestRealTwoMachines(t *testing.T) {
 	}
 	b := open(t, "t-two", l)
 	server, client := begin(t, b, l, 0), begin(t, b, l, 1)
+	if got := sh(t, server, "", "hostname; cat /proc/1/comm; getent hosts server | cut -d' ' -f1"); !strings.HasPrefix(got, "server\nsystemd\n198.19.") {
+		t.Errorf("hostname, PID 1 and address are %q", got)
+	}
 	reach := "ping -c 1 -W 5 server >/dev/null && echo reached; ip route show default"
 	if got := sh(t, client, "", reach); got != "reached" {
 		t.Errorf("the client says %q", got)
@@ -241,31 +192,5 @@ func killed(t *testing.T, moment time.Duration) {
 				t.Errorf("Vagrant still runs: %s", line)
 			}
 		}
-	}
-}
-
-// What does not come up is explained, and nothing of it stays.
-func TestRealMachineWithoutAgent(t *testing.T) {
-	l := oneMachine()
-	if !real(t, l) {
-		return
-	}
-	b := open(t, "t-mute", l)
-	b.o.Self = "/bin/false"
-	_, err := b.Start(t.Context(), b.id, l, l.Machines[0])
-	var infra *lab.InfraError
-	if !errors.As(err, &infra) {
-		t.Fatalf("the error is %v", err)
-	}
-	t.Log(explain(err))
-	if want := "cannot start machine.server: requirement 1 of 4 does not hold: saigen's agent answers"; infra.What != want {
-		t.Errorf("the error says %q", infra.What)
-	}
-	if infra.Tail == "" || infra.Hint == "" || !strings.Contains(fmt.Sprint(err), "ssh says") {
-		t.Errorf("the error is %v, its tail %q, its hint %q", err, infra.Tail, infra.Hint)
-	}
-	domains, err := names(t.Context(), defaultURI, "list")
-	if err != nil || len(domains) > 0 {
-		t.Errorf("domains are left: %v, %v", domains, err)
 	}
 }

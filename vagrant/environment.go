@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/saigen-lab/saigen/lab"
 )
 
 // environment is what Vagrant calls one: a folder with a Vagrantfile. It holds the machines of one lab in one run. Its exported
@@ -32,7 +30,7 @@ type environment struct {
 
 	mu    sync.Mutex // held while the environment is made, and by every vagrant that changes it
 	made  bool
-	key   string            // of the snapshot that its machines have; empty: none
+	saved map[string]bool   // the keys of the snapshots that its machines have
 	ssh   map[string]string // what `vagrant ssh-config` says, by machine
 	alive map[string]bool   // machines that a caller has and has not destroyed
 }
@@ -170,10 +168,12 @@ func (e *environment) destroy(ctx context.Context, machine string) error {
 	return nil // whatever Vagrant complained about: nothing is left
 }
 
-// removeAll removes all that the environment has outside of its folder.
+// removeAll removes all that the environment has outside of its folder. Vagrant, which takes seconds, is asked only where it
+// may know of more than the provider finds by itself.
 func (e *environment) removeAll(ctx context.Context) error {
 	var asked error
-	if machines, err := filepath.Glob(filepath.Join(e.dotfile(), "machines", "*", "*", "id")); err == nil && len(machines) > 0 {
+	machines, err := filepath.Glob(filepath.Join(e.dotfile(), "machines", "*", "*", "id"))
+	if err == nil && len(machines) > 0 && (e.Foreign || !e.provider.findsAll()) {
 		_, asked = e.vagrant(ctx, "destroy", "--force")
 	}
 	if err := e.provider.close(ctx, e); err != nil {
@@ -221,9 +221,4 @@ func (e *environment) plugins() error {
 		return fmt.Errorf("cannot copy the list of Vagrant's plugins: %w", err)
 	}
 	return os.Symlink(filepath.Join(users, "gems"), filepath.Join(e.home(), "gems"))
-}
-
-// machineNumber is the machine's place in the lab.
-func machineNumber(l *lab.Lab, name string) int {
-	return slices.IndexFunc(l.Machines, func(m lab.Machine) bool { return m.Name == name })
 }

@@ -348,6 +348,10 @@ func (libvirt) close(ctx context.Context, e *environment) error {
 	return nil
 }
 
+func (libvirt) findsAll() bool { return true }
+
+func (libvirt) hasSnapshots(context.Context, *environment) bool { return true }
+
 func removePool(ctx context.Context, e *environment) error {
 	uri := e.Libvirt.URI
 	pools, err := names(ctx, uri, "pool-list")

@@ -178,7 +178,7 @@ func (v *machine) destroy(ctx context.Context) error {
 		_ = v.guest.Close() // the machine goes away under it
 	}
 	var err error
-	if v.e.key != "" {
+	if len(v.e.saved) > 0 {
 		err = v.e.provider.stop(ctx, v.e, v.name)
 	} else {
 		err = v.e.destroy(ctx, v.name)

@@ -24,6 +24,10 @@ type provider interface {
 	// verify it, and accept that there is nothing.
 	remove(ctx context.Context, e *environment, machine string) error
 	close(ctx context.Context, e *environment) error
+	// findsAll says whether close finds what saigen's own Vagrantfile had Vagrant make, without Vagrant's help.
+	findsAll() bool
+	// hasSnapshots says whether Vagrant can save the machines of this provider and bring them back.
+	hasSnapshots(ctx context.Context, e *environment) bool
 }
 
 // boot is a kernel for a box that has none and no boot loader.
@@ -105,4 +109,12 @@ func (anyProvider) close(ctx context.Context, e *environment) error {
 		}
 	}
 	return nil
+}
+
+func (anyProvider) findsAll() bool { return false }
+
+// hasSnapshots asks for the list of them, which is an error where there can be none.
+func (anyProvider) hasSnapshots(ctx context.Context, e *environment) bool {
+	_, err := e.vagrant(ctx, "snapshot", "list", e.Machines[0])
+	return err == nil
 }

@@ -17,51 +17,64 @@ import (
 func snapshotName(key string) string { return "saigen-" + short(key) }
 
 // Save takes snapshots of the machines with Vagrant, and ends them. They stay in the environment of this run, so this run
-// alone can start from them, and they go with it. All machines of several stand still while they are saved.
+// alone can start from them, and they go with it. Where Vagrant's provider has no snapshots the answer is lab.ErrNoSnapshot,
+// and the machines go on as if nothing had been asked.
 func (d *Driver) Save(ctx context.Context, id lab.RunID, l *lab.Lab, key string, machines []lab.Running) error {
 	began := time.Now()
+	if len(machines) == 0 || len(machines) != len(l.Machines) {
+		return fmt.Errorf("cannot save %d machines of a lab that has %d", len(machines), len(l.Machines))
+	}
 	all := make([]*machine, len(machines))
 	for i, m := range machines {
 		v, ok := m.(*machine)
-		if !ok || (i > 0 && v.e != all[0].e) {
-			return fmt.Errorf("cannot save %s: this driver did not start it for this lab", m.Ref())
+		if !ok || v.name != l.Machines[i].Name || v.e != all[0].of(v) {
+			return fmt.Errorf("cannot save %s: it is not what this driver started in that place", m.Ref())
 		}
 		all[i] = v
-	}
-	if len(all) == 0 {
-		return errors.New("cannot save a lab without machines")
 	}
 	e := all[0].e
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	err := e.save1(ctx, key, all)
-	if err != nil {
-		return &lab.InfraError{
-			What: "cannot save the machines",
-			Hint: fmt.Sprintf("not every provider of Vagrant has snapshots; whether %q has them, vagrant snapshot save says", e.Provider),
-			Err:  err,
+	if !e.provider.hasSnapshots(ctx, e) {
+		return errors.Join(ctx.Err(), lab.ErrNoSnapshot)
+	}
+	if err := e.keep(ctx, key, all); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
+		return &lab.InfraError{What: "cannot save the machines", Hint: "vagrant snapshot save says whether the provider can do it", Err: err}
 	}
 	d.o.Log.Debug("machines saved", "run", id, "key", key, "took", time.Since(began))
 	return nil
 }
 
-// save1 does it; e.mu is held.
-func (e *environment) save1(ctx context.Context, key string, all []*machine) error {
+// of is the environment of the first machine, which the others must have too.
+func (first *machine) of(v *machine) *environment {
+	if first == nil {
+		return v.e
+	}
+	return first.e
+}
+
+// keep makes the snapshots, unless they are there, and ends the machines; e.mu is held. Machines of several stand still
+// meanwhile, so that they are saved at one moment.
+func (e *environment) keep(ctx context.Context, key string, all []*machine) error {
 	for _, v := range all {
 		_ = v.guest.Close() // so that no connection of the saved machine waits for a host that is gone
 	}
-	if len(all) > 1 {
-		if _, err := e.vagrant(ctx, "suspend"); err != nil {
-			return err
+	if !e.saved[key] {
+		if len(all) > 1 {
+			if _, err := e.vagrant(ctx, "suspend"); err != nil {
+				return err
+			}
 		}
-	}
-	for _, v := range all {
-		if _, err := e.vagrant(ctx, "snapshot", "save", "--force", v.name, snapshotName(key)); err != nil {
-			return err
+		for _, v := range all {
+			if _, err := e.vagrant(ctx, "snapshot", "save", "--force", v.name, snapshotName(key)); err != nil {
+				return err
+			}
 		}
+		e.saved[key] = true
 	}
-	e.key = key
 	for _, v := range all {
 		if err := v.destroy(ctx); err != nil {
 			return err
@@ -127,7 +140,7 @@ func (d *Driver) saved(id lab.RunID, key string) (*run, *environment) {
 	r.mu.Unlock()
 	for _, e := range envs {
 		e.mu.Lock()
-		if e.key == key && len(e.alive) == 0 {
+		if e.saved[key] && len(e.alive) == 0 {
 			return r, e
 		}
 		e.mu.Unlock()
@@ -148,19 +161,16 @@ func (v *machine) wake(ctx context.Context) (err error) {
 	return v.guest.Resume(limited)
 }
 
-// forget removes the machines of a snapshot, and the snapshot with them; e.mu is held.
+// forget removes the machines of snapshots, and the snapshots with them; e.mu is held.
 func (e *environment) forget(ctx context.Context) error {
-	if e.key == "" {
+	if len(e.saved) == 0 {
 		return nil
 	}
 	for _, m := range e.Machines {
-		if e.alive[m] {
-			continue
-		}
 		if err := e.destroy(ctx, m); err != nil {
 			return err
 		}
 	}
-	e.key = ""
+	clear(e.saved)
 	return nil
 }
