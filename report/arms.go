@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ type armView struct {
 	ended  bool
 	step   runner.Event
 	looks  map[string]look // by address
+	shown  map[string]bool // the symptoms that have appeared in this phase
 }
 
 // look is what an assertion saw last in an arm.
@@ -38,13 +40,13 @@ func (v *view) arm(e runner.Event) *armView {
 			return a
 		}
 	}
-	a := &armView{name: e.Arm, since: e.At, looks: map[string]look{}}
+	a := &armView{name: e.Arm, since: e.At, looks: map[string]look{}, shown: map[string]bool{}}
 	v.arms = append(v.arms, a)
 	return a
 }
 
 func (a *armView) begin(e runner.Event) {
-	a.phase, a.since, a.within, a.step = e, e.At, true, runner.Event{}
+	a.phase, a.since, a.within, a.step, a.shown = e, e.At, true, runner.Event{}, map[string]bool{}
 	for address, l := range a.looks {
 		l.known = false
 		a.looks[address] = l
@@ -65,8 +67,11 @@ func (a *armView) observe(e runner.Event) {
 	l := look{known: true, holds: e.Holds, text: clean(e.Text)}
 	if o := e.Observation; o != nil {
 		l.text = clean(o.Summary)
-		if o.Err != "" {
+		switch why := runner.Uncounted(*o); {
+		case o.Err != "":
 			l.blind, l.text = true, "could not look: "+clean(o.Err)
+		case why != "":
+			l.blind, l.text = true, "does not count: "+clean(why)
 		}
 	}
 	a.looks[e.Subject] = l
@@ -116,24 +121,53 @@ func (v *view) armLines(st Style, now time.Time) []string {
 		}
 		line += st.paint(dim, pad(a.budget(), budgets))
 		if rest := st.Width - width(line) - 2; rest > 0 {
-			line += "  " + a.doing(st, now, rest)
+			line += "  " + a.doing(st, now, rest, v.rows)
 		}
 		out = append(out, strings.TrimRight(st.fit(line), " "))
 	}
 	return out
 }
 
-// doing is the step in n columns, with its own time where it has a limit and there is room.
-func (a *armView) doing(st Style, now time.Time, n int) string {
+// doing is the step in n columns, with its own time where it has a limit and there is room. Between steps it is what the arm
+// waits for.
+func (a *armView) doing(st Style, now time.Time, n int, rows []string) string {
 	const least = 24 // columns of the text
 	if a.step.At.IsZero() {
-		return st.paint(dim, st.cut(clean(a.phase.Text), n))
+		return st.paint(dim, st.cut(cmp.Or(clean(a.phase.Text), a.waiting(rows)), n))
 	}
 	text, took := clean(a.step.Text), spent(a.step, now)
 	if left := n - width(took) - 2; a.step.Budget > 0 && left >= least {
 		return pad(st.cut(text, left), left) + "  " + took
 	}
 	return st.cut(text, n)
+}
+
+// waiting is what a phase waits for that has no step.
+func (a *armView) waiting(rows []string) string {
+	if !a.within {
+		return ""
+	}
+	kind, _, _ := strings.Cut(a.phase.Phase, " ")
+	switch runner.PhaseKind(kind) {
+	case runner.Baseline:
+		return "waiting for a first look at everything"
+	case runner.Hold:
+		return "nothing is injected here"
+	case runner.Soak:
+		return "the symptoms must stay away"
+	case runner.InForce:
+		var missing []string
+		for _, address := range rows {
+			if role(address) == "symptom" && !a.shown[address] {
+				missing = append(missing, clean(address[strings.LastIndexByte(address, '.')+1:]))
+			}
+		}
+		if len(missing) == 0 {
+			return "waiting for a last look at everything"
+		}
+		return "waiting for " + strings.Join(missing, ", ")
+	}
+	return ""
 }
 
 func (a *armView) budget() string {

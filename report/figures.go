@@ -7,8 +7,9 @@ import (
 	"github.com/saigen-lab/saigen/runner"
 )
 
-// figures is the table control | fault | after remedy, one row per symptom, with what was observed in each.
-func (p printer) figures(o *runner.Outcome, title string) {
+// figures is the table control | fault | after remedy, one row per symptom, with what was observed in each: in at most so
+// many lines, which are cut then; 0: in as many as it takes.
+func (p printer) figures(o *runner.Outcome, title string, most int) {
 	columns := []string{"control", "fault", "after remedy"}
 	if len(o.Remedies) == 0 {
 		columns = columns[:2]
@@ -16,7 +17,7 @@ func (p printer) figures(o *runner.Outcome, title string) {
 	const gap = 2
 	first := 0
 	for _, s := range o.Symptoms {
-		for _, part := range symptomName(s) {
+		for _, part := range symptomName(s, most) {
 			first = max(first, width(part))
 		}
 	}
@@ -35,14 +36,28 @@ func (p printer) figures(o *runner.Outcome, title string) {
 		head += strings.Repeat(" ", gap) + p.st.paint(bold, pad(p.st.cut(c, cell), cell))
 	}
 	p.line(head)
-	for _, s := range o.Symptoms {
-		p.line(p.dim(strings.Repeat(p.st.glyphs().rule, first+len(columns)*(cell+gap))))
-		cells := [][]string{symptomName(s)}
+	for i, s := range o.Symptoms {
+		if most == 0 || i == 0 {
+			p.line(p.dim(strings.Repeat(p.st.glyphs().rule, first+len(columns)*(cell+gap))))
+		}
+		cells := [][]string{symptomName(s, most)}
 		for _, text := range []string{s.Control, s.Last, s.AfterCure}[:len(columns)] {
-			cells = append(cells, wrapFigures(clean(text), cell))
+			cells = append(cells, p.shortened(wrapFigures(clean(text), cell), most, cell))
 		}
 		p.row(first, cell, gap, cells)
 	}
+}
+
+// shortened keeps at most so many lines; the last one ends in dots where some were dropped. 0: all.
+func (p printer) shortened(lines []string, most, n int) []string {
+	if most == 0 || len(lines) <= most {
+		return lines
+	}
+	last := lines[most-1] + p.st.glyphs().dots
+	if width(last) > n {
+		last = p.st.cut(last, n)
+	}
+	return append(lines[:most-1:most-1], last)
 }
 
 // row prints cells side by side, each over as many lines as it has. The fault's figures are the ones to look at.
@@ -73,13 +88,19 @@ func (p printer) row(first, cell, gap int, cells [][]string) {
 	}
 }
 
-// symptomName is the first cell of a row: kind, name, and when it appeared.
-func symptomName(s runner.SymptomResult) []string {
+// symptomName is the first cell of a row: kind, name, and when it appeared; of these the most important in at most so many lines.
+func symptomName(s runner.SymptomResult, most int) []string {
 	kind, name, _ := strings.Cut(clean(short(s.Address)), ".")
-	if !s.Appeared {
-		return []string{kind, name}
+	after := "after " + Duration(s.After)
+	switch {
+	case most == 1:
+		return []string{name}
+	case s.Appeared && most == 2:
+		return []string{name, after}
+	case s.Appeared:
+		return []string{kind, name, after}
 	}
-	return []string{kind, name, "after " + Duration(s.After)}
+	return []string{kind, name}
 }
 
 // cures says in a sentence what the remedies did, as declared; what went against it is in the verdict's reason.

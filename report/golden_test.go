@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,11 @@ func TestPrinters(t *testing.T) {
 // Nothing but a path or a command to be copied is wider than the terminal, and one variant's summary fits a screen.
 func TestSummaryFits(t *testing.T) {
 	_, one := staleDNS()
-	for _, s := range []*runner.Summary{one, repeated()} {
+	_, many := staleDNS()
+	o := *many.Outcomes[0]
+	o.Symptoms = append(slices.Clone(o.Symptoms), o.Symptoms...)
+	many.Outcomes = []*runner.Outcome{&o}
+	for _, s := range []*runner.Summary{one, repeated(), many} {
 		for cols := 40; cols <= 200; cols += 7 {
 			var w bytes.Buffer
 			Summary(&w, Style{Width: cols, Height: 24, Color: true}, s)

@@ -17,7 +17,7 @@ func Show(w io.Writer, st Style, s *runner.Summary) {
 		if len(s.Outcomes) > len(s.Variants) {
 			title += fmt.Sprintf(", trial %d", o.Trial)
 		}
-		p.figures(o, title+": "+gotExpected(o.Verdict, o.Expect))
+		p.figures(o, title+": "+gotExpected(o.Verdict, o.Expect), 0)
 		p.remedies(o)
 		for _, inv := range o.Invariants {
 			p.invariant(inv)

@@ -32,21 +32,28 @@ func Summary(w io.Writer, st Style, s *runner.Summary) {
 		if o == nil {
 			continue
 		}
-		figures := part(func(p printer) {
-			title := ""
-			if len(s.Variants) > 1 {
-				title = variantName(v.Variant)
+		title := ""
+		if len(s.Variants) > 1 {
+			title = variantName(v.Variant)
+		}
+		if len(trials) > 1 {
+			title = strings.TrimSpace(fmt.Sprintf("%s trial %d", title, o.Trial))
+		}
+		var figures string
+		fits := false
+		for _, most := range []int{0, 2, 1} { // lines of a symptom; what is cut then saigen show has
+			figures = part(func(p printer) {
+				p.figures(o, title, most)
+				p.cures(o)
+			})
+			if fits = st.Height <= 0 || rows+strings.Count(figures, "\n") <= st.Height; fits {
+				break
 			}
-			if len(trials) > 1 {
-				title = strings.TrimSpace(fmt.Sprintf("%s trial %d", title, o.Trial))
-			}
-			p.figures(o, title)
-			p.cures(o)
-		})
-		rows += strings.Count(figures, "\n")
-		if st.Height > 0 && rows > st.Height && len(s.Variants) > 1 {
+		}
+		if !fits && len(s.Variants) > 1 {
 			break
 		}
+		rows += strings.Count(figures, "\n")
 		text += figures
 	}
 	_, _ = io.WriteString(w, text+foot)

@@ -95,6 +95,43 @@ func TestTerminalMarks(t *testing.T) {
 	}
 }
 
+// Between steps an arm says what it waits for, and a look that the host was too busy for counts for nothing.
+func TestTerminalWaits(t *testing.T) {
+	var v view
+	st := Style{Width: 79}
+	tell := func(e runner.Event) {
+		e.At = began
+		if e.Arm == "" {
+			e.Arm = runner.Fault
+		}
+		v.event(st, e)
+	}
+	want := func(arm int, text string) {
+		t.Helper()
+		if line := v.armLines(st, began)[arm]; !strings.HasSuffix(line, "  "+text) {
+			t.Errorf("%q does not say %q", line, text)
+		}
+	}
+	tell(runner.Event{Type: runner.TrialStarted})
+	tell(runner.Event{Type: runner.PhaseStarted, Phase: "baseline"})
+	want(0, "waiting for a first look at everything")
+	tell(runner.Event{Type: runner.Observed, Subject: slow, Observation: &lab.Observation{Summary: "200"}})
+	tell(runner.Event{Type: runner.Observed, Subject: dnsDead, Observation: &lab.Observation{Summary: "0 dead", Late: 800 * time.Millisecond}})
+	if rows := v.table(st); !strings.Contains(rows[1], "? does not count: the host was too busy") {
+		t.Errorf("%q", rows[1])
+	}
+	tell(runner.Event{Type: runner.PhaseStarted, Phase: "hold", Arm: runner.Control})
+	want(1, "nothing is injected here")
+	tell(runner.Event{Type: runner.PhaseStarted, Phase: "fault"})
+	want(0, "waiting for slow_pages, dead_addresses")
+	tell(runner.Event{Type: runner.Appeared, Phase: "fault", Subject: slow})
+	want(0, "waiting for dead_addresses")
+	tell(runner.Event{Type: runner.Appeared, Phase: "fault", Subject: dnsDead})
+	want(0, "waiting for a last look at everything")
+	tell(runner.Event{Type: runner.PhaseStarted, Phase: "soak x"})
+	want(0, "the symptoms must stay away")
+}
+
 // Rows are sorted by role and then stay where they are; both arms' figures stand beside each other where there is room.
 func TestTerminalTable(t *testing.T) {
 	const unready = "ready.http.app_answers"

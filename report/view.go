@@ -84,6 +84,7 @@ func (v *view) event(st Style, e runner.Event) []string {
 		if arm == nil || remedied(e) {
 			return nil // the live line shows it, and the end of the soak says what came of the remedy
 		}
+		arm.shown[e.Subject] = true
 		c, sign := green, g.present
 		if e.Arm != runner.Fault || e.Phase == string(runner.Baseline) {
 			c, sign = red, g.bad

@@ -35,8 +35,12 @@ func (a *arm) observed(s lab.Assertion, o lab.Observation) {
 	o.At = a.hostTime(s.Machine, o)
 	phase := a.current()
 	a.seen[s.Address()] = append(a.seen[s.Address()], o)
-	seen, _ := during(a.seen[s.Address()], phase)
-	counts := failure(o) == "" && !o.At.Before(phase.Start) // a look that began in the phase before counts there
+	began := phase
+	if o.At.Before(phase.Start) && len(a.phases) > 1 {
+		began = a.phases[len(a.phases)-2] // a look that began in the phase before counts there
+	}
+	counts := failure(o) == "" && !o.At.Before(phase.Start)
+	seen, _ := during(a.seen[s.Address()], began)
 	holds := len(seen) > 0 && s.Do.Holds(seen)
 	if err := a.ev.observation(a.name, phase.Name(), s.Address(), o); err != nil && a.lost == nil {
 		a.lost = infra(err, "cannot keep the evidence")
