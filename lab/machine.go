@@ -48,7 +48,8 @@ type Running interface {
 // lab that the saved state depends on; the driver adds what it depends on itself (images, kernel, hypervisor, agent).
 type Snapshotter interface {
 	// Save saves the machines of the lab, as Start returned them to this run, and ends them: when it has returned they
-	// are destroyed. Saving under a key that is there already, by another process say, keeps what is there.
+	// are destroyed. Saving under a key that is there already, by another process say, keeps what is there. ErrNoSnapshot
+	// means that these machines cannot be saved: nothing was done to them, and they go on.
 	Save(ctx context.Context, run RunID, l *Lab, key string, machines []Running) error
 	// Restore returns the lab's machines, in the lab's order, alive and at the state that was saved: their agents answer,
 	// their clocks are right. It may be called any number of times, by several runs at once. On error nothing is
@@ -56,7 +57,7 @@ type Snapshotter interface {
 	Restore(ctx context.Context, run RunID, l *Lab, key string) ([]Running, error)
 }
 
-// ErrNoSnapshot is what Restore answers when machines have to be started afresh.
+// ErrNoSnapshot is what Restore answers when machines have to be started afresh, and Save when they always have to be.
 var ErrNoSnapshot = errors.New("there is no snapshot")
 
 // Command is one command in a machine.

@@ -30,6 +30,9 @@ var _ lab.Snapshotter = (*SnapshotDriver)(nil)
 
 // Save implements lab.Snapshotter.
 func (d *SnapshotDriver) Save(ctx context.Context, run lab.RunID, l *lab.Lab, key string, machines []lab.Running) error {
+	if errors.Is(d.FailSave, lab.ErrNoSnapshot) {
+		return d.FailSave
+	}
 	var worlds []*World
 	wrong := errors.Join(ctx.Err(), d.FailSave)
 	for i, m := range machines {

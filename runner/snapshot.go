@@ -109,7 +109,12 @@ func (a *arm) firstTime(ctx context.Context, s lab.Snapshotter, key string, b *b
 	}
 	began := time.Now()
 	a.emit(Event{Type: Step, Text: "saving the machines as the snapshot of the baseline"})
-	if err := s.Save(ctx, a.id, a.l, key, a.machines); err != nil {
+	switch err := s.Save(ctx, a.id, a.l, key, a.machines); {
+	case errors.Is(err, lab.ErrNoSnapshot) && ctx.Err() == nil:
+		b.gaveUp.Store(true)
+		a.emit(Event{Type: Step, Text: "machines of this kind cannot be saved; every arm starts its own"})
+		return nil
+	case err != nil:
 		a.destroy(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -183,6 +183,8 @@ func TestSnapshotsOfNoUse(t *testing.T) {
 	}{
 		{"cannot save", func(d *labtest.SnapshotDriver) { d.FailSave = errors.New("no room") }, false,
 			[]string{"afresh", "afresh", "afresh", "afresh"}, "cannot save the baseline; the machines are started afresh, in this arm and in those that follow: no room", 1},
+		{"has none to give", func(d *labtest.SnapshotDriver) { d.FailSave = lab.ErrNoSnapshot }, false,
+			[]string{"afresh", "afresh", "afresh", "afresh"}, "", 0},
 		{"cannot restore what it saved", func(d *labtest.SnapshotDriver) { d.FailRestore = errors.New("damaged") }, false,
 			[]string{"afresh", "afresh", "afresh", "afresh"}, "cannot start from the snapshot of the baseline; the machines are started afresh: damaged", 1},
 		{"cannot restore what is stored", func(d *labtest.SnapshotDriver) { d.FailRestore = errors.New("damaged") }, true,
