@@ -12,6 +12,7 @@ import (
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
+	"github.com/saigen-lab/saigen/qemu"
 	"github.com/saigen-lab/saigen/vagrant"
 )
 
@@ -46,6 +47,13 @@ func shippedDrivers() []driverEntry {
 				return distinct(append(image.Requirements(), container.Requirements(w.engine(), p.runs)...))
 			},
 			new: newContainerDriver, connect: container.Connect, undoers: container.Undoers,
+		},
+		{
+			name: "qemu", offers: []lab.Need{lab.OwnKernel},
+			requirements: func(_ *world, p paths) []lab.Requirement {
+				return append(without(image.Requirements(), "podman"), qemu.Requirements(p.runs, p.runtime)...)
+			},
+			new: newQEMUDriver, connect: qemu.Connect, undoers: qemu.Undoers,
 		},
 		{
 			name: vagrantDriver, offers: []lab.Need{lab.OwnKernel}, slow: true,
@@ -107,6 +115,23 @@ func newContainerDriver(w *world, s *session) (driver, error) {
 	return container.New(container.Options{
 		Self:    self,
 		Engine:  w.engine(),
+		Images:  s.images,
+		Runtime: s.paths.runtime,
+		Scratch: func(id lab.RunID) string { return filepath.Join(s.scratch(), string(id)) },
+		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return s.ledger, nil },
+		Built:   s.lock.add,
+		Log:     w.log,
+	}), nil
+}
+
+// newQEMUDriver wires the driver of VMs with memory snapshots.
+func newQEMUDriver(w *world, s *session) (driver, error) {
+	self, err := s.binary()
+	if err != nil {
+		return nil, fmt.Errorf("cannot copy saigen for its machines: %v", err)
+	}
+	return qemu.New(qemu.Options{
+		Self:    self,
 		Images:  s.images,
 		Runtime: s.paths.runtime,
 		Scratch: func(id lab.RunID) string { return filepath.Join(s.scratch(), string(id)) },

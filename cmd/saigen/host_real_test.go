@@ -37,6 +37,8 @@ type realHost struct {
 	env     []string
 	watched []string // folders in which a run could leave files
 	before  ledger.Inventory
+	driver  string   // of the runs
+	leaves  []string // what a run with it has on the host while it is there: the beginnings of ledger.Leftover.What
 }
 
 // newRealHost builds the binary, copies the lab stale-dns, and looks at the host.
@@ -55,7 +57,7 @@ func newRealHost(t *testing.T) *realHost {
 			t.Fatal(err)
 		}
 	}
-	h := &realHost{t: t, dir: t.TempDir()}
+	h := &realHost{t: t, dir: t.TempDir(), driver: "container", leaves: []string{"process ", "namespace ", "cgroup ", "file /run/saigen/"}}
 	h.binary = filepath.Join(h.dir, "saigen")
 	build := exec.Command("go", "build", "-o", h.binary, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -140,7 +142,7 @@ func (h *realHost) reached(phase string) bool {
 func (h *realHost) made(run lab.RunID) {
 	h.t.Helper()
 	found := h.before.Left(h.look(), ledger.OfRun(run))
-	for _, what := range []string{"process ", "namespace ", "cgroup ", "file /run/saigen/"} {
+	for _, what := range h.leaves {
 		n := 0
 		for _, l := range found {
 			if strings.HasPrefix(l.What, what) {
@@ -209,7 +211,7 @@ func (h *realHost) stopped(signal os.Signal, look func(lab.RunID)) (run lab.RunI
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), buildTime+armTime)
 	defer cancel()
-	cmd := h.command(ctx, append([]string{"run"}, variant...)...)
+	cmd := h.command(ctx, append([]string{"run", "--driver", h.driver}, variant...)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -240,8 +242,20 @@ func (h *realHost) stopped(signal os.Signal, look func(lab.RunID)) (run lab.RunI
 	return run, cmd.ProcessState.ExitCode(), out.String()
 }
 
-func TestKilledInTheMiddleOfAnArm(t *testing.T) {
+func TestKilledInTheMiddleOfAnArm(t *testing.T) { newRealHost(t).killed() }
+
+// A VM outlives the saigen that started it, and whoever has cleaned up after it sees none.
+func TestKilledWhileAVMRuns(t *testing.T) {
 	h := newRealHost(t)
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		t.Skip("there is no qemu-system-x86_64")
+	}
+	h.driver, h.leaves = "qemu", []string{"process ", "file /run/saigen/"}
+	h.killed()
+}
+
+func (h *realHost) killed() {
+	t := h.t
 	run, _, _ := h.stopped(os.Kill, h.made)
 	h.made(run) // of a process that is gone
 	if list := h.saigen(time.Minute, "gc", "--dry-run"); !strings.Contains(list, string(run)) {
