@@ -77,12 +77,7 @@ func TestRealLabs(t *testing.T) {
 	if os.Getenv("SAIGEN_REAL") != "1" {
 		t.Skip("starts machines: set SAIGEN_REAL=1")
 	}
-	saigen := filepath.Join(t.TempDir(), "saigen")
-	build := exec.Command("go", "build", "-o", saigen, "../cmd/saigen")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	saigen := build(t, t.TempDir())
 	for _, path := range all(t) {
 		t.Run(filepath.Dir(path), func(t *testing.T) {
 			cmd := exec.Command(saigen, "run", filepath.Dir(path))
