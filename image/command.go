@@ -208,6 +208,10 @@ func debianPackage(program string) string {
 		return "golang-go"
 	case "unshare":
 		return "util-linux"
+	case "mke2fs":
+		return "e2fsprogs"
+	case "qemu-img":
+		return "qemu-utils"
 	}
 	return program
 }

@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -26,12 +27,30 @@ func Requirements() []lab.Requirement {
 	}
 	if os.Geteuid() != 0 {
 		all = append(all, lab.Requirement{
-			Name: "subordinate ids", Needed: "building Debian images as a normal user",
+			Name: "subordinate ids", Needed: "building images as a normal user",
 			Fix:   "sudo apt-get install uidmap && sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER",
 			Check: checkSubids,
 		})
 	}
 	return all
+}
+
+// DiskRequirements is what disks for VMs need of the host, besides Requirements.
+func DiskRequirements() []lab.Requirement {
+	all := []lab.Requirement{program("mke2fs", "disks of VMs", "apt-get install e2fsprogs")}
+	if os.Geteuid() != 0 {
+		all = append(all, lab.Requirement{
+			Name: "user namespaces", Needed: "disks of VMs as a normal user",
+			Fix:   "sudo sysctl -w kernel.unprivileged_userns_clone=1   # or what else your distribution switches them off with",
+			Check: checkNamespaces,
+		})
+	}
+	return all
+}
+
+// BoxRequirements is what Vagrant boxes need of the host, besides Requirements and DiskRequirements.
+func BoxRequirements() []lab.Requirement {
+	return []lab.Requirement{program("qemu-img", "Vagrant boxes", "apt-get install --no-install-recommends qemu-utils")}
 }
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -76,6 +95,18 @@ func checkSubids(context.Context) error {
 		if !hasSubids(string(data), me) {
 			return fmt.Errorf("%s has no line for %s", name, me.Username)
 		}
+	}
+	return nil
+}
+
+// checkNamespaces makes the namespaces in which a normal user's disks are filled.
+func checkNamespaces(ctx context.Context) error {
+	last, err := command{argv: []string{"true"}, dir: "/", env: plainEnv(), mapped: true, log: io.Discard}.run(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot make a user namespace: %w", err)
+	}
+	if len(last) > 0 {
+		return fmt.Errorf("making a user namespace printed %q", last)
 	}
 	return nil
 }

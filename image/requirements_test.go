@@ -1,12 +1,14 @@
 package image
 
 import (
+	"os"
 	"os/user"
+	"slices"
 	"testing"
 )
 
 func TestRequirementsSayHowToMeetThem(t *testing.T) {
-	for _, r := range Requirements() {
+	for _, r := range slices.Concat(Requirements(), DiskRequirements(), BoxRequirements()) {
 		if r.Name == "" || r.Needed == "" || r.Fix == "" || r.Check == nil {
 			t.Errorf("%+v is not complete", r)
 		}
@@ -25,5 +27,14 @@ func TestSubids(t *testing.T) {
 		if hasSubids(text, me) != want {
 			t.Errorf("%q: want %v", text, want)
 		}
+	}
+}
+
+func TestMappedNamespaces(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("a normal user's namespaces need subordinate ids; TestRealDisks has a user with some")
+	}
+	if err := checkNamespaces(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
