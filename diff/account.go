@@ -117,7 +117,7 @@ func (c *collector) ask(account string, argv ...string) answer {
 		c.lost = c.ctx.Err()
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return answer{fail: fmt.Sprintf("no answer within %s", patience)}
-	case err != nil && account != "": // no session can be had, say
+	case err != nil && c.alive(): // no such program, or no session can be had
 		return answer{fail: oneLine(err.Error())}
 	case err != nil:
 		c.lost = fmt.Errorf("cannot ask %s: %v", c.m.Ref(), err)
@@ -130,6 +130,14 @@ func (c *collector) ask(account string, argv ...string) answer {
 		}
 	}
 	return a
+}
+
+// alive says whether the machine still runs commands at all.
+func (c *collector) alive() bool {
+	ctx, cancel := context.WithTimeout(c.ctx, patience)
+	defer cancel()
+	_, err := c.m.Run(ctx, lab.Command{Argv: []string{"true"}})
+	return err == nil
 }
 
 // or is the answer in one line, or why there is none.

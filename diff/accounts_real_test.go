@@ -189,3 +189,29 @@ func TestRealAccounts(t *testing.T) {
 		})
 	}
 }
+
+// What is collected from a real machine explains, and every account is asked.
+func TestRealCollect(t *testing.T) {
+	m := realMachine(t, "bookworm")
+	spec := lab.Machine{Name: "server", Accounts: []lab.Account{{Name: "alice"}, {Name: "carol"}}}
+	files := map[string]string{}
+	err := diff.Collect(t.Context(), m, spec, func(name string, data []byte) error {
+		files[name] = string(data)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		"processes": "systemd --user", "units": "user@", "network": "$ iptables-save", "kernel": "kernel.pid_max",
+		"account-alice": "graphDriverName: overlay", "account-carol": "XDG_RUNTIME_DIR=/run/user/",
+	} {
+		if !strings.Contains(files[file], want) {
+			t.Errorf("%s has no %q:\n%s", file, want, files[file])
+		}
+	}
+	seen := diff.Seen(t.Context(), m, spec)
+	if a := seen["alice"]; a["HOME"] != "/home/alice" || a["limit of max open files"] == "" || a["groups"] != "alice" {
+		t.Errorf("alice sees %v", a)
+	}
+}

@@ -2,6 +2,7 @@ package diff
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +32,8 @@ func TestCollect(t *testing.T) {
 			out = "alice 90 app --password=hunter2 serve\n"
 		case line == "iptables-save":
 			return lab.Result{Code: 127, Stderr: []byte("iptables-save: not found")}, nil
+		case cmd.Argv[0] == "nft": // as a machine answers that has no such program
+			return lab.Result{}, errors.New("cannot run nft: file does not exist in PATH")
 		case line == "dmesg":
 			out = strings.Repeat("x", mostOfAnswer) + "the end\n"
 		}
@@ -48,7 +51,7 @@ func TestCollect(t *testing.T) {
 	}
 	for file, want := range map[string][]string{
 		"processes":     {"$ ps -e", "90 app --password=(hidden) serve"},
-		"network":       {"$ ip address", "$ iptables-save\niptables-save: not found\n(failed: iptables-save: not found)"},
+		"network":       {"$ ip address", "(failed: cannot run nft: file does not exist in PATH)", "$ iptables-save\niptables-save: not found\n(failed: iptables-save: not found)"},
 		"kernel":        {"earlier bytes left out)", "the end"},
 		"units":         {"list-units --failed"},
 		"account-alice": {"HOME=/home/alice\nANYTHING=(hidden)", `"MODE=(hidden)"`, `"A=(hidden)"`, `"--env=B=(hidden)"`, "token=(hidden)", "$ podman network ls", "aardvark-dns"},
