@@ -51,14 +51,14 @@ func shippedDrivers() []driverEntry {
 		{
 			name: "qemu", offers: []lab.Need{lab.OwnKernel},
 			requirements: func(_ *world, p paths) []lab.Requirement {
-				return append(without(image.Requirements(), "podman"), qemu.Requirements(p.runs, p.runtime)...)
+				return distinct(append(image.Requirements(), qemu.Requirements(p.runs, p.runtime)...))
 			},
 			new: newQEMUDriver, connect: qemu.Connect, undoers: qemu.Undoers,
 		},
 		{
 			name: vagrantDriver, offers: []lab.Need{lab.OwnKernel}, slow: true,
 			requirements: func(*world, paths) []lab.Requirement {
-				return append(without(image.Requirements(), "podman"), vagrant.Requirements()...)
+				return distinct(append(image.Requirements(), vagrant.Requirements()...))
 			},
 			new: newVagrantDriver, connect: vagrant.Connect, undoers: vagrant.Undoers,
 		},
@@ -165,11 +165,6 @@ func (w *world) engine() string {
 		return e
 	}
 	return w.env("DOCKER_HOST")
-}
-
-// without leaves a requirement out that is another driver's.
-func without(all []lab.Requirement, name string) []lab.Requirement {
-	return slices.DeleteFunc(all, func(r lab.Requirement) bool { return r.Name == name })
 }
 
 // distinct leaves out what an earlier one asks for too.
