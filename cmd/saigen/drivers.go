@@ -44,21 +44,21 @@ func shippedDrivers() []driverEntry {
 		{
 			name: "container",
 			requirements: func(w *world, p paths) []lab.Requirement {
-				return distinct(append(image.Requirements(), container.Requirements(w.engine(), p.runs)...))
+				return distinct(slices.Concat(image.Requirements(), container.Requirements(w.engine(), p.runs)))
 			},
 			new: newContainerDriver, connect: container.Connect, undoers: container.Undoers,
 		},
 		{
 			name: "qemu", offers: []lab.Need{lab.OwnKernel},
 			requirements: func(_ *world, p paths) []lab.Requirement {
-				return distinct(append(image.Requirements(), qemu.Requirements(p.runs, p.runtime)...))
+				return distinct(slices.Concat(image.Requirements(), image.DiskRequirements(), qemu.Requirements(p.runs, p.runtime)))
 			},
 			new: newQEMUDriver, connect: qemu.Connect, undoers: qemu.Undoers,
 		},
 		{
 			name: vagrantDriver, offers: []lab.Need{lab.OwnKernel}, slow: true,
 			requirements: func(*world, paths) []lab.Requirement {
-				return distinct(append(image.Requirements(), vagrant.Requirements()...))
+				return distinct(slices.Concat(image.Requirements(), image.DiskRequirements(), image.BoxRequirements(), vagrant.Requirements()))
 			},
 			new: newVagrantDriver, connect: vagrant.Connect, undoers: vagrant.Undoers,
 		},
