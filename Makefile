@@ -9,6 +9,8 @@ export CGO_ENABLED := 0
 PACKAGES := podman runc conmon netavark aardvark-dns iptables iproute2 mmdebstrap uidmap ca-certificates
 # What the tests need besides: a C compiler for the race detector, a browser for the HTML report, and what the qemu driver needs.
 TEST_PACKAGES := gcc libc6-dev chromium qemu-system-x86 qemu-utils e2fsprogs
+# What is done by hand in the benchmarks needs besides.
+BENCH_PACKAGES := curl bind9-dnsutils qemu-system-x86 qemu-utils e2fsprogs
 # What the vagrant driver needs. Its tests run where it is installed, with a libvirtd of their own.
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils
 
@@ -29,8 +31,9 @@ test: setup check ## every test: the races, the real machines, and every lab of 
 	CGO_ENABLED=1 go test -race ./lab ./labfile ./runner ./report ./stack ./labtest ./ledger
 	SAIGEN_REAL=1 go test -count=1 -p 1 -timeout 55m ./...
 
-bench: setup ## measure, as ratios in one run
-	SAIGEN_REAL=1 go test -run '^$$' -bench . -timeout 30m ./...
+bench: PACKAGES += $(BENCH_PACKAGES)
+bench: setup build ## measure what saigen costs beside the same done by hand, and write docs/performance.md; ONLY=line, REPEAT=n
+	go run -trimpath -ldflags '-s -w' ./bench $(if $(ONLY),-only $(ONLY)) $(if $(REPEAT),-repeat $(REPEAT))
 
 fmt: build ## format Go and lab files
 	go run $(LINT) fmt ./...
