@@ -111,6 +111,9 @@ func (p printer) variant(v runner.VariantResult, outcomes []*runner.Outcome, lon
 	if v.AsExpected.N+v.Inconclusive > 1 {
 		p.wrapped(4, odds(v)+toSymptoms(v))
 	}
+	if o := first(outcomes, func(o *runner.Outcome) bool { return o.Paused != "" }); o != nil {
+		p.wrapped(4, "held up: "+o.Paused)
+	}
 	o := firstUnexpected(outcomes)
 	if v.Because != "" && (o == nil || v.Rate != "" || gated) { // of all trials together
 		p.wrapped(4, v.Because)

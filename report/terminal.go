@@ -113,6 +113,16 @@ func (t *Terminal) Close() {
 	t.screen.close()
 }
 
+// Aside calls do, which has the terminal to itself meanwhile: the live view is taken away, the cursor given back, and what happens
+// is shown afterwards.
+func (t *Terminal) Aside(do func()) {
+	t.frame() // what is pending belongs above
+	t.drawing.Lock()
+	defer t.drawing.Unlock()
+	t.screen.close()
+	do()
+}
+
 // style is the given style at the terminal's size now.
 func (t *Terminal) style() Style {
 	st := t.st

@@ -61,9 +61,15 @@ func (v *view) event(st Style, e runner.Event) []string {
 		if arm != nil {
 			arm.begin(e)
 		}
+		if e.Phase == string(runner.Paused) {
+			return v.say(st, padLeft("paused", elapsedWidth)+"  "+armName(e)+clean(e.Text))
+		}
 	case runner.PhaseEnded:
 		if arm != nil {
 			took, text := arm.end(e)
+			if e.Phase == string(runner.Paused) {
+				text = "over"
+			}
 			return v.say(st, padLeft(Duration(took), elapsedWidth)+"  "+armName(e)+clean(e.Phase)+after("  ", st.paint(dim, clean(text))))
 		}
 	case runner.Step:

@@ -35,6 +35,8 @@ type arm struct {
 	phases   []Phase
 	failed   string
 
+	whole       context.Context // of the trial; that of run ends when the other arm fails, too
+	surprised   bool            // a person was shown what the expected verdict will not come of
 	watch       context.Context
 	stop        context.CancelFunc
 	watchers    sync.WaitGroup
@@ -64,26 +66,37 @@ func newArm(t *attempt, name string, p *pace) *arm {
 func (a *arm) run(ctx context.Context) error {
 	a.emit(Event{Type: ArmStarted})
 	err := a.steps(ctx)
+	if err != nil {
+		err = a.fail(ctx, err)
+	}
 	a.stopWatching()
 	a.closePhase()
 	if err == nil && a.until == "" {
-		err = a.compareClocks(ctx)
-	}
-	if err != nil {
-		switch {
-		case errors.Is(context.Cause(ctx), errOtherArm):
-			err = &lab.InfraError{What: "stopped", Err: errOtherArm}
-			a.failed = err.Error()
-		case ctx.Err() != nil:
-			err = infra(ctx.Err(), "interrupted")
-			fallthrough
-		default:
-			a.failed = err.Error()
-			a.emit(failed(err))
+		if err = a.compareClocks(ctx); err != nil {
+			err = a.fail(ctx, err)
 		}
 	}
 	a.keepLogs(ctx)
 	a.emit(Event{Type: ArmEnded})
+	return err
+}
+
+// fail notes why the arm cannot go on, and shows a person what is there.
+func (a *arm) fail(ctx context.Context, err error) error {
+	a.closePhase()
+	switch {
+	case errors.Is(context.Cause(ctx), errOtherArm):
+		err = &lab.InfraError{What: "stopped", Err: errOtherArm}
+		a.failed = err.Error()
+	case ctx.Err() != nil:
+		err = infra(ctx.Err(), "interrupted")
+		a.failed = err.Error()
+		a.emit(failed(err))
+	default:
+		a.failed = err.Error()
+		a.emit(failed(err))
+		a.pause(AtFailure, err.Error(), a.blamed(err))
+	}
 	return err
 }
 
@@ -94,15 +107,24 @@ func (a *arm) steps(ctx context.Context) error {
 	if err := a.baseline(ctx); err != nil || a.until == Baseline {
 		return err
 	}
+	a.check()
 	if a.name == Control {
-		return a.hold(ctx)
+		if err := a.hold(ctx); err != nil {
+			return err
+		}
+		a.check()
+		return nil
 	}
+	a.pause(AtBaseline, "the faults are injected next", "")
 	a.pace.atBaseline()
 	if err := a.inForce(ctx); err != nil || a.until == InForce {
 		return err
 	}
 	a.closePhase()
 	a.pace.held <- a.held()
+	if a.check(); a.allAppeared() {
+		a.pause(AtSymptom, "every symptom has appeared", "")
+	}
 	for _, rem := range a.l.Remedies {
 		if !a.allAppeared() {
 			return nil // a remedy of something that is not there proves nothing
@@ -186,6 +208,7 @@ func (a *arm) inForce(ctx context.Context) error {
 	for _, s := range a.l.Symptoms {
 		within = max(within, s.Within.Value())
 	}
+	a.pause(AtFault, "the faults are in force", "")
 	a.phase(InForce, "", within)
 	injected := a.current().Start
 	err := a.wait(ctx, within+a.slowest(), func() bool {
@@ -216,6 +239,7 @@ func (a *arm) treat(ctx context.Context, rem lab.Remedy) error {
 			return err
 		}
 	}
+	a.pause(AtRemedy, "remedy."+rem.Name+" was applied", "remedy."+rem.Name)
 	a.phase(Soak, rem.Name, soak)
 	// A soak is cut short as soon as it is decided: a symptom that holds is one that was not cured.
 	decided := a.wait(ctx, soak, func() bool { return a.anyHolds() && a.invariantsSeen() })
@@ -242,6 +266,8 @@ func (a *arm) treat(ctx context.Context, rem lab.Remedy) error {
 		text = "did not cure"
 	}
 	a.emit(Event{Type: Step, Subject: "remedy." + rem.Name, Text: text})
+	a.check()
+	a.pause(AtSoak, "remedy."+rem.Name+": "+text, "remedy."+rem.Name)
 	return nil
 }
 

@@ -39,6 +39,7 @@ func (t *attempt) arms(ctx context.Context, record *Record) error {
 	defer stop(nil)
 	p := newPace()
 	fault, control := newArm(t, Fault, p), newArm(t, Control, p)
+	fault.whole, control.whole = ctx, ctx
 	var errFault, errControl error
 	var both sync.WaitGroup
 	both.Go(func() {

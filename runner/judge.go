@@ -25,8 +25,9 @@ type Outcome struct {
 	Invariants []InvariantResult `json:"invariants,omitempty"`
 	Remedies   []RemedyResult    `json:"remedies,omitempty"`
 	Arms       []Arm             `json:"arms"`
-	Looks      []Looks           `json:"looks,omitempty"` // of each arm
-	Drift      []string          `json:"drift,omitempty"` // packages that differ from lab.lock.json
+	Looks      []Looks           `json:"looks,omitempty"`  // of each arm
+	Paused     string            `json:"paused,omitempty"` // which arms were held up for a person, who may have changed something; empty: none
+	Drift      []string          `json:"drift,omitempty"`  // packages that differ from lab.lock.json
 
 	Started time.Time     `json:"started"`
 	Took    time.Duration `json:"took"`
@@ -79,7 +80,7 @@ type Looks struct {
 // Where several rows of the design's table apply, the first of this order wins: inconclusive (the table cannot be
 // read at all), invariant_broken, control_dirty, not_reproduced, remedy_ineffective, unexpected_cure, reproduced.
 func Judge(l *lab.Lab, r *Record) Outcome {
-	o := Outcome{Lab: l.Name, Variant: l.Variant, Expect: l.Expect, Rate: l.Rate, Arms: r.Arms, Looks: countLooks(l, r)}
+	o := Outcome{Lab: l.Name, Variant: l.Variant, Expect: l.Expect, Rate: l.Rate, Arms: r.Arms, Looks: countLooks(l, r), Paused: paused(r.Arms)}
 	fault, _ := r.arm(Fault)
 	control, _ := r.arm(Control)
 
@@ -230,6 +231,9 @@ func judgeSymptom(s lab.Assertion, fault, control Arm, r *Record) SymptomResult 
 		}
 	}
 	for _, p := range control.Phases {
+		if p.Kind == Paused {
+			continue
+		}
 		seen, missed := during(inControl, p)
 		if i := firstHeld(s.Do, seen); i >= 0 {
 			res.InControl, res.Control = true, explain(s.Do, seen[:i+1])
@@ -248,6 +252,9 @@ func judgeInvariant(inv lab.Assertion, r *Record) InvariantResult {
 	for _, a := range r.Arms {
 		all := r.Observations[a.Name][inv.Address()]
 		for _, p := range a.Phases {
+			if p.Kind == Paused {
+				continue
+			}
 			seen, missed := during(all, p)
 			if i := firstNotHeld(inv.Do, seen); i >= 0 && res.Held {
 				res.Held, res.BrokeIn, res.Last = false, a.Name+" arm, phase "+p.Name(), explain(inv.Do, seen[:i+1])

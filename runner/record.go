@@ -25,6 +25,7 @@ const (
 	InForce  PhaseKind = "fault"    // fault arm: the faults are in force, until all symptoms have appeared or are overdue
 	Treat    PhaseKind = "remedy"   // a remedy runs, and the stacks become ready again
 	Soak     PhaseKind = "soak"     // after a remedy: the symptoms must stay away
+	Paused   PhaseKind = "pause"    // held up for a person, between two others; what is seen here counts for nothing
 )
 
 // Phase is one part of an arm.
@@ -35,6 +36,8 @@ type Phase struct {
 	End    time.Time `json:"end"`
 	// Unready, in a soak, says which readiness probe did not pass after the remedy; empty: all did.
 	Unready string `json:"unready,omitempty"`
+	// Why, in a pause, says what for.
+	Why string `json:"why,omitempty"`
 }
 
 // Name is how people read it.

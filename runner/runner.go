@@ -42,6 +42,10 @@ type Runner struct {
 	Until float64
 	// Seed shuffles the order in which trials are run, the same for the same seed; 0: as declared.
 	Seed uint64
+	// Pause, where set, holds an arm up for a person, at the points of PauseAt: it returns when the arm goes on, which must be soon
+	// after ctx has ended. Arms may come to one side by side.
+	Pause   func(ctx context.Context, p Pause)
+	PauseAt map[Point]bool
 	// Drift, where set, says which packages of a prepared lab differ from those it was last found good with.
 	Drift func(*lab.Lab) []string
 

@@ -48,7 +48,7 @@ func (a *arm) observed(s lab.Assertion, o lab.Observation) {
 	a.emit(Event{Type: Observed, Subject: s.Address(), Observation: &o, Holds: holds})
 	switch {
 	case !counts:
-	case s.Role == "symptom" && (phase.Kind == Inject || phase.Kind == Treat): // what comes and goes there is no news
+	case phase.Kind == Paused, s.Role == "symptom" && (phase.Kind == Inject || phase.Kind == Treat): // what comes and goes there is no news
 	case s.Role == "symptom" && holds && !a.appearedNow[s.Address()]:
 		a.appearedNow[s.Address()] = true
 		a.emit(Event{Type: Appeared, Subject: s.Address(), Text: explain(s.Do, seen), Holds: true})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -141,7 +142,19 @@ func newFakeDriver(_ *world, s *session) (driver, error) {
 	if err := os.MkdirAll(filepath.Join(s.scratch(), "volume"), 0o755); err != nil {
 		return nil, err
 	}
-	return &fakeDriver{&labtest.Driver{Kinds: assertions.Kinds()}, s}, nil
+	return &fakeDriver{&labtest.Driver{Kinds: assertions.Kinds(), Handler: fakeShell}, s}, nil
+}
+
+// fakeShell answers bash with the account and the lines that it is given, up to "exit".
+func fakeShell(_ context.Context, cmd lab.Command) (lab.Result, error) {
+	if cmd.Argv[0] != "/bin/bash" || cmd.Stdin == nil {
+		return lab.Result{}, nil
+	}
+	fmt.Fprintf(cmd.Stdout, "shell of %q\n", cmd.Account)
+	for in := bufio.NewScanner(cmd.Stdin); in.Scan() && in.Text() != "exit"; {
+		fmt.Fprintf(cmd.Stdout, "heard %q\n", in.Text())
+	}
+	return lab.Result{}, nil
 }
 
 // newLeakyDriver leaves a process of the run behind: one that ends with the test at the latest.

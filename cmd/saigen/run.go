@@ -34,6 +34,7 @@ type runFlags struct {
 	quiet    bool
 	verbose  bool
 	relock   bool
+	pause    pauseFlags
 }
 
 func (w *world) runCommand() *cobra.Command {
@@ -60,6 +61,9 @@ could not be looked at (inconclusive), 130 when interrupted.`,
 				if !cmd.Flags().Changed("repeat") {
 					f.repeat = mostUntil
 				}
+			}
+			if err := f.pause.check(w, f.json); err != nil {
+				return err
 			}
 			if f.parallel < 1 {
 				return usage("--parallel takes a number of at least 1, not %d", f.parallel)
@@ -91,6 +95,7 @@ could not be looked at (inconclusive), 130 when interrupted.`,
 	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "`WHEN` to leave the machines running: never, or on-failure: when a variant does not get its expected verdict")
 	c.Flags().BoolVar(&f.relock, "update-lock", false, "accept packages that differ from lab.lock.json")
 	f.ci.register(c)
+	f.pause.register(c)
 	w.outputFlags(c, &f)
 	for _, number := range []string{"repeat", "until", "parallel"} {
 		_ = c.RegisterFlagCompletionFunc(number, cobra.NoFileCompletions)
@@ -274,7 +279,8 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 		return nil, err
 	}
 	r.sinks.add(report.NewJSON(events, report.Style{}), func() { _ = events.Close() })
-	r.sinks.add(w.printer(f, path, on))
+	printer, closePrinter := w.printer(f, path, on)
+	r.sinks.add(printer, closePrinter)
 	r.sinks.tell(runner.Event{Type: runner.DriverChosen, Subject: on.name, Text: on.why})
 	r.runner = &runner.Runner{
 		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep),
@@ -282,6 +288,7 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 		Until: f.until, Seed: uint64(f.seed), Drift: s.lock.drift,
 		Seen: diff.Seen, Collect: diff.Collect,
 	}
+	r.ask(f.pause, printer)
 	return r, nil
 }
 
