@@ -65,6 +65,7 @@ func TestSnapshotKey(t *testing.T) {
 	}}
 	d := New(Options{})
 	d.accel, d.version = func() string { return accelTCG }, func() (string, error) { return "QEMU 7.2", nil }
+	d.processor = func() (string, error) { return "EPYC", nil }
 	k, err := d.snapshotKey(l, all, "lab")
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +106,7 @@ func TestSnapshotKey(t *testing.T) {
 	fields(reflect.ValueOf(&k.Machines[0]).Elem(), "machine's ")
 	k.Machines = append(k.Machines, k.Machines[0])
 	changed("machines")
-	if len(seen) != 17 {
+	if len(seen) != 18 {
 		t.Errorf("%d changes were looked at", len(seen)-1)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/procfs"
+
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
@@ -41,6 +43,8 @@ type Driver struct {
 	bootTime time.Duration
 	accel    func() string
 	version  func() (string, error)
+	// processor is the host's.
+	processor func() (string, error)
 
 	mu       sync.Mutex
 	prepared map[*lab.Lab]map[string]parts // by the machine's name
@@ -70,7 +74,7 @@ type run struct {
 // New returns the driver. Nothing is started before the first machine is.
 func New(o Options) *Driver {
 	return &Driver{
-		o: o, bootTime: bootTime, accel: sync.OnceValue(accelerator), version: sync.OnceValues(qemuVersion),
+		o: o, bootTime: bootTime, accel: sync.OnceValue(accelerator), version: sync.OnceValues(qemuVersion), processor: sync.OnceValues(hostProcessor),
 		prepared: map[*lab.Lab]map[string]parts{}, runs: map[lab.RunID]*run{},
 	}
 }
@@ -86,6 +90,19 @@ func qemuVersion() (string, error) {
 	}
 	first, _, _ := strings.Cut(string(out), "\n")
 	return first, nil
+}
+
+// hostProcessor is the model of the host's processors.
+func hostProcessor() (string, error) {
+	proc, err := procfs.NewDefaultFS()
+	if err != nil {
+		return "", err
+	}
+	all, err := proc.CPUInfo()
+	if err != nil || len(all) == 0 {
+		return "", fmt.Errorf("cannot read what processors the host has: %w", err)
+	}
+	return fmt.Sprint(all[0].VendorID, " ", all[0].ModelName, " ", all[0].CPUFamily, " ", all[0].Model, " ", all[0].Stepping), nil
 }
 
 // Prepare builds the images of the lab's machines and stacks, and the disks made of them.

@@ -43,6 +43,7 @@ type snapshotKey struct {
 	Machine   string
 	CPU       string
 	Accel     string
+	Processor string // of the host: where there is no KVM, the machine's clock goes at its pace
 	Agent     string
 	AgentDisk string
 	Machines  []machineKey
@@ -67,8 +68,13 @@ func (d *Driver) snapshotKey(l *lab.Lab, all map[string]parts, key string) (snap
 	if err != nil {
 		return snapshotKey{}, err
 	}
+	processor, err := d.processor()
+	if err != nil {
+		return snapshotKey{}, err
+	}
 	k := snapshotKey{
-		Recipe: snapshotRecipe, Key: key, QEMU: version, Machine: machine, CPU: cpuModel, Accel: d.accel(), Agent: guest.Build(),
+		Recipe: snapshotRecipe, Key: key, QEMU: version, Machine: machine, CPU: cpuModel, Accel: d.accel(), Processor: processor,
+		Agent: guest.Build(),
 	}
 	for _, m := range l.Machines {
 		p := all[m.Name]
@@ -144,10 +150,10 @@ func saveAll(ctx context.Context, machines []lab.Running, dir string) error {
 	return save.Wait()
 }
 
-// A machine has settled when its QEMU needs less of a processor than one tick of the kernel's clock in settleFor; one
+// A machine has settled when its QEMU needs less than a tenth of a processor during settleFor: its clock ticks always. One
 // that is never idle is not waited for any longer than settleTime.
 const (
-	settleFor  = 100 * time.Millisecond
+	settleFor  = 200 * time.Millisecond
 	settleTime = 5 * time.Second
 )
 
@@ -170,7 +176,7 @@ func (v *vmachine) settle(ctx context.Context) error {
 			return fmt.Errorf("cannot settle %s: %w", v.ref, err)
 		}
 		now := stat.CPUTime()
-		if now == last {
+		if last >= 0 && now-last <= settleFor.Seconds()/10 {
 			return nil
 		}
 		last = now
@@ -208,6 +214,9 @@ func (v *vmachine) save(ctx context.Context, dir string) error {
 		return err
 	}
 	if err := copySparse(savedRAM(dir, name), v.ram); err != nil {
+		return err
+	}
+	if err := state.Sync(); err != nil {
 		return err
 	}
 	return move(savedDisk(dir, name), filepath.Join(v.dir, rootDisk))
@@ -319,14 +328,17 @@ func (v *vmachine) explain(err error) error {
 
 // move renames a file, or copies it where the new place is on another file system.
 func move(to, from string) error {
-	err := os.Rename(from, to)
-	if !errors.Is(err, unix.EXDEV) {
-		return err
-	}
-	f, err := os.Open(from)
+	f, err := os.OpenFile(from, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	err = os.Rename(from, to)
+	if err == nil {
+		return f.Sync()
+	}
+	if !errors.Is(err, unix.EXDEV) {
+		return err
+	}
 	return copySparse(to, f)
 }

@@ -16,7 +16,8 @@ const (
 )
 
 // copySparse makes a file with what another holds, in which pages of zeroes take no room: a machine has memory that it
-// never used, and memory that it has cleared.
+// never used, and memory that it has cleared. The copy is on the disk when it returns: after a loss of power it is whole,
+// or it is not there.
 func copySparse(to string, from *os.File) (err error) {
 	st, err := from.Stat()
 	if err != nil {
@@ -27,6 +28,9 @@ func copySparse(to string, from *os.File) (err error) {
 		return err
 	}
 	defer func() {
+		if err == nil {
+			err = out.Sync()
+		}
 		if closed := out.Close(); err == nil {
 			err = closed
 		}
