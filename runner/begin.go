@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,10 +30,8 @@ func (a *arm) bringUp(ctx context.Context) error {
 		return err
 	}
 	a.begun.Stacks = lap()
-	if unready, err := a.ready(ctx, math.MaxInt64); err != nil {
+	if err := a.firstReady(ctx); err != nil {
 		return err
-	} else if unready != nil {
-		return unready
 	}
 	a.begun.Ready = lap()
 	return nil

@@ -19,6 +19,9 @@ type Composer interface {
 	Compose(ctx context.Context, m lab.Running, s lab.Stack, args ...string) (lab.Result, error)
 	// Ready lists the readiness probes that every stack has without declaring them.
 	Ready(s lab.Stack) []lab.Assertion
+	// Trouble says which service of a stack does not run, and why; nil: all run, or that cannot be seen. final: it will not
+	// run by itself any more.
+	Trouble(ctx context.Context, m lab.Running, s lab.Stack) (trouble *lab.InfraError, final bool)
 }
 
 // Runner executes labs. Driver, Composer, Sink, Run and Folder are needed.

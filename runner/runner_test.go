@@ -22,6 +22,9 @@ type noStacks struct{}
 
 func (noStacks) Up(context.Context, lab.Running, string, lab.Stack) error { return nil }
 func (noStacks) Ready(lab.Stack) []lab.Assertion                          { return nil }
+func (noStacks) Trouble(context.Context, lab.Running, lab.Stack) (*lab.InfraError, bool) {
+	return nil, false
+}
 func (noStacks) Compose(context.Context, lab.Running, lab.Stack, ...string) (lab.Result, error) {
 	return lab.Result{}, errors.New("there is no stack")
 }

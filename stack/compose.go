@@ -28,8 +28,9 @@ func New(kinds []lab.Kind[lab.Observer]) (*Compose, error) {
 	return &Compose{running: kinds[i]}, nil
 }
 
-// Up writes the stack's files into its folder on the machine and starts it as its account. podman-compose 1.0.3 ends
-// with code 0 even when no container came up, so the readiness probes are what says that the stack is there.
+// Up writes the stack's files into its folder on the machine and starts it as its account. podman-compose (1.0.3 and 1.3.0) ends
+// with code 0 even when no container came up, so what podman printed is looked through for errors, and the readiness probes
+// are what says that the stack is there.
 func (c *Compose) Up(ctx context.Context, m lab.Running, dir string, s lab.Stack) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -70,20 +71,31 @@ func (c *Compose) Up(ctx context.Context, m lab.Running, dir string, s lab.Stack
 	cmd := command(s, "up", "-d")
 	cmd.Stdout, cmd.Stderr = &said, &said
 	res, err := m.Run(within, cmd)
-	if within.Err() != nil && ctx.Err() == nil {
-		return &lab.InfraError{
-			What: fmt.Sprintf("podman-compose up -d as %s did not end within %s", s.Account, upTimeout),
-			Hint: "what it printed says which container did not start",
-			Tail: said.String(),
-		}
-	}
-	if err != nil {
+	late := within.Err() != nil && ctx.Err() == nil
+	switch {
+	case err != nil && !late:
 		return err
+	case !late && res.Code == 0 && len(errorLines(said.String())) == 0:
+		return nil
 	}
-	if res.Code != 0 {
-		return &lab.InfraError{What: fmt.Sprintf("podman-compose up -d as %s ended with code %d", s.Account, res.Code), Tail: said.String()}
+	// An error that podman printed need not be one of the stack: what counts is whether its containers were started.
+	if trouble, final := troubleOf(ctx, m, s, said.String()); final {
+		return trouble
 	}
-	return nil
+	failed := &lab.InfraError{What: fmt.Sprintf("cannot start stack.%s: podman-compose up -d as %s", s.Name, s.Account), Tail: said.String()}
+	switch {
+	case late:
+		failed.What += fmt.Sprintf(" did not end within %s", upTimeout)
+		failed.Hint = "what it printed says which container did not start"
+	case res.Code != 0:
+		failed.What += fmt.Sprintf(" ended with code %d", res.Code)
+	default:
+		return nil
+	}
+	if word := lastWord(said.String()); word != "" {
+		failed.What += fmt.Sprintf(": %q", word)
+	}
+	return failed
 }
 
 // upTimeout bounds podman-compose up -d; images are there, so nothing in it takes long.
