@@ -27,11 +27,12 @@ type agent struct {
 	sessions *sessions
 	logs     *logTails
 	kernel   kernel
+	pacer    *pacer
 	resumed  atomic.Int64 // how often the machine went on from a copy of its memory
 }
 
 func newAgent(kinds []lab.Kind[lab.Observer], log *slog.Logger) *agent {
-	a := &agent{kinds: map[string]func() lab.Observer{}, log: log, build: Build(), sessions: newSessions(log), logs: newLogTails(), kernel: linux{}}
+	a := &agent{kinds: map[string]func() lab.Observer{}, log: log, build: Build(), sessions: newSessions(log), logs: newLogTails(), kernel: linux{}, pacer: newPacer(processorTime)}
 	for _, k := range kinds {
 		a.kinds[k.Name] = k.New
 	}
@@ -119,7 +120,9 @@ func (a *agent) stream(ctx context.Context, conn net.Conn) {
 	case q.Op == opAccounts:
 		err = a.sessions.add(ctx, q.Accounts)
 	case q.Op == opResume && q.Resume != nil:
-		err = a.resume(ctx, *q.Resume)
+		if err = a.resume(*q.Resume); err == nil {
+			answer, err = a.hello()
+		}
 	case q.Op == opWatch && q.Watch != nil:
 		go func() { defer cancel(); untilEnd(r) }()
 		err = a.watch(ctx, w, *q.Watch)

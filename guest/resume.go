@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"os/exec"
 	"time"
 	"unsafe"
 
@@ -17,14 +16,15 @@ import (
 
 // resumeRequest is what a machine has to be told that went on from a copy of its memory.
 type resumeRequest struct {
-	Step    time.Duration `json:"step"`              // by how much its clock is behind
+	Now     time.Time     `json:"now,omitzero"`      // our clock; or
+	Step    time.Duration `json:"step,omitempty"`    // by how much the machine's is behind
 	Entropy []byte        `json:"entropy,omitempty"` // for its random numbers, which are the same in each copy
 }
 
 const (
 	entropySize = 64
 	// clockNear is how near the machine's clock must come to ours, unless no round trip is shorter than twice that.
-	clockNear = 5 * time.Millisecond
+	clockNear = 10 * time.Millisecond
 	clockAsks = 3
 	clockSets = 4
 )
@@ -34,26 +34,32 @@ const (
 // log lines and of when a look wants them from, are all read after the step in a session that begins after it; lines from
 // before the restore stay older than any that come after.
 
-// Resume makes a machine fit for use that was restored from its memory: its clock shows our time, to within a few
-// milliseconds or half of a round trip, its random numbers are its own, and it has executed a process. The machine's
-// clock steps; what the agent measured meanwhile it throws away.
+// Resume makes a machine fit for use that was restored from its memory, and shows that it is alive: its random numbers
+// are its own, and its clock shows our time, to within a few milliseconds or half of a round trip. The machine's clock
+// steps; what the agent measured meanwhile it throws away. The first request does it all; an emulated machine, whose
+// programs start cold, may need so long for that that the clock has to be corrected by another.
 func (c *Client) Resume(ctx context.Context) error {
-	q := &resumeRequest{Entropy: make([]byte, entropySize)}
+	q := &resumeRequest{Now: time.Now(), Entropy: make([]byte, entropySize)}
 	_, _ = rand.Read(q.Entropy) // never fails
 	var off, within time.Duration
-	for set := range clockSets {
-		var err error
-		if off, within, err = c.measureClock(ctx); err != nil {
+	for range clockSets {
+		began := time.Now()
+		var a helloAnswer
+		if err := c.ask(ctx, request{Op: opResume, Resume: q}, &a); err != nil {
 			return fmt.Errorf("cannot resume: %w", err)
 		}
-		if set > 0 && off.Abs() <= max(within, clockNear) {
+		within = time.Since(began) / 2
+		off = a.Now.Sub(began.Add(within))
+		if within > clockNear {
+			var err error
+			if off, within, err = c.measureClock(ctx); err != nil {
+				return fmt.Errorf("cannot resume: %w", err)
+			}
+		}
+		if off.Abs() <= max(within, clockNear) {
 			return nil
 		}
-		q.Step = -off
-		if err := c.ask(ctx, request{Op: opResume, Resume: q}, nil); err != nil {
-			return fmt.Errorf("cannot resume: %w", err)
-		}
-		q.Entropy = nil // once is enough
+		q = &resumeRequest{Step: -off}
 	}
 	return &lab.InfraError{
 		What: fmt.Sprintf("cannot resume: the machine's clock is %v off again and again, measured to within %v", off, within),
@@ -87,18 +93,16 @@ type kernel interface {
 }
 
 // resume does what the host asks of a machine that it has restored.
-func (a *agent) resume(ctx context.Context, q resumeRequest) error {
+func (a *agent) resume(q resumeRequest) error {
 	if len(q.Entropy) > 0 {
 		if err := a.kernel.stir(q.Entropy); err != nil {
 			return fmt.Errorf("cannot refresh the random numbers: %w", err)
 		}
-		cmd := exec.CommandContext(ctx, "/bin/true")
-		cmd.Env, cmd.Dir = rootEnv(), "/"
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("cannot execute a process in the machine: %w", err)
-		}
 	}
 	before := a.kernel.now()
+	if !q.Now.IsZero() {
+		q.Step = q.Now.Sub(before)
+	}
 	if err := a.kernel.step(q.Step); err != nil {
 		return fmt.Errorf("cannot set the clock: %w", err)
 	}

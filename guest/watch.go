@@ -21,7 +21,7 @@ func (a *agent) watch(ctx context.Context, w *frameWriter, p lab.Probe) error {
 	}
 	at := &place{agent: a, stacks: p.Stacks}
 	look := func(ctx context.Context) (lab.Observation, error) { return observer.Observe(ctx, at) }
-	return observe(ctx, p, &a.resumed, look, func(o lab.Observation) error {
+	return observe(ctx, p, &a.resumed, a.pacer, look, func(o lab.Observation) error {
 		err := w.writeJSON(frameObservation, o)
 		if errors.Is(err, errFrameTooBig) {
 			err = w.writeJSON(frameObservation, lab.Observation{At: o.At, Took: o.Took, Late: o.Late, Err: "the observation is larger than 1 MiB"})
@@ -52,7 +52,7 @@ func (a *agent) decode(p lab.Probe) (lab.Observer, error) {
 // send fails. Looks never overlap: after one that took longer the next begins at once, and the plan goes on from there.
 // A look during which the machine went on from a copy of its memory, which resumed counts, says nothing: neither when it
 // was nor how long it took.
-func observe(ctx context.Context, p lab.Probe, resumed *atomic.Int64, look func(context.Context) (lab.Observation, error), send func(lab.Observation) error) error {
+func observe(ctx context.Context, p lab.Probe, resumed *atomic.Int64, pace *pacer, look func(context.Context) (lab.Observation, error), send func(lab.Observation) error) error {
 	if p.Every <= 0 {
 		return fmt.Errorf("cannot watch %s: it says to look every %v", p.Address, p.Every)
 	}
@@ -65,13 +65,19 @@ func observe(ctx context.Context, p lab.Probe, resumed *atomic.Int64, look func(
 			return nil
 		case <-timer.C:
 		}
+		due := time.Now()
+		if pace.wait(ctx) != nil {
+			return nil
+		}
 		began := time.Now()
+		planned = planned.Add(began.Sub(due)) // held back by us, not by the host
 		if n := resumed.Load(); n != seen {
 			seen, planned = n, began // how long the machine was frozen is no lateness of the host
 		}
 		stop := pulse()
 		o := lookOnce(ctx, p.Timeout, look)
 		late := stop()
+		pace.looked()
 		if ctx.Err() != nil {
 			return nil // cut short by the end of the watch: it says nothing
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -41,7 +42,7 @@ func TestObserveTiming(t *testing.T) {
 						return lab.Observation{}, ctx.Err()
 					}
 				}
-				err := observe(ctx, lab.Probe{Every: second, Timeout: test.timeout}, new(atomic.Int64), look, func(o lab.Observation) error {
+				err := observe(ctx, lab.Probe{Every: second, Timeout: test.timeout}, new(atomic.Int64), newPacer(idle), look, func(o lab.Observation) error {
 					if got := o.At.Sub(start); got != test.begins[n] || o.Late != test.late[n] {
 						t.Errorf("look %d began after %v, %v late; want %v, %v late", n, got, o.Late, test.begins[n], test.late[n])
 					}
@@ -84,7 +85,7 @@ func TestObserveResumed(t *testing.T) {
 			return lab.Observation{}, nil
 		}
 		var seen []time.Duration
-		err := observe(ctx, lab.Probe{Every: time.Second}, &resumed, look, func(o lab.Observation) error {
+		err := observe(ctx, lab.Probe{Every: time.Second}, &resumed, newPacer(idle), look, func(o lab.Observation) error {
 			if o.Late != 0 || o.Took != 0 {
 				t.Errorf("got %+v", o)
 			}
@@ -195,4 +196,42 @@ func TestPlaceRuns(t *testing.T) {
 	if err := json.Unmarshal([]byte(got[0].Summary), &r); err != nil || r.Code != 6 || string(r.Stdout) != "here\n" {
 		t.Errorf("got %+v, %v", r, err)
 	}
+}
+
+// idle is a process that needs no processor.
+func idle() time.Duration { return 0 }
+
+// TestLooksThatCostMuch: three probes that want to look at once, all the time, each look costing 60 ms of the processor.
+func TestLooksThatCostMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var used atomic.Int64
+		pace := newPacer(func() time.Duration { return time.Duration(used.Load()) })
+		var looks atomic.Int64
+		look := func(context.Context) (lab.Observation, error) {
+			looks.Add(1)
+			time.Sleep(60 * time.Millisecond)
+			used.Add(int64(60 * time.Millisecond))
+			return lab.Observation{}, nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var late atomic.Int64
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				_ = observe(ctx, lab.Probe{Every: time.Millisecond}, new(atomic.Int64), pace, look, func(o lab.Observation) error {
+					late.Store(max(late.Load(), int64(o.Late)))
+					return nil
+				})
+			})
+		}
+		all.Wait()
+		// A quarter of a minute's processor time, and what was spent before the cost was known.
+		if got := time.Duration(used.Load()); got < 14*time.Second || got > 20*time.Second {
+			t.Errorf("%d looks used %v of a minute", looks.Load(), got)
+		}
+		if late := time.Duration(late.Load()); late > beat {
+			t.Errorf("a look that was held back is late by %v", late)
+		}
+	})
 }
