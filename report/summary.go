@@ -87,7 +87,11 @@ func (p printer) verdicts(s *runner.Summary) {
 	}
 	longest = min(longest, p.wide()-32)
 	for _, v := range s.Variants {
-		p.variant(v, ofVariant(s.Outcomes, v.Variant), longest, s.Until > 0)
+		trials := ofVariant(s.Outcomes, v.Variant)
+		p.variant(v, trials, longest, s.Until > 0)
+		if o := first(trials, func(o *runner.Outcome) bool { return o.Paused != "" }); o != nil {
+			p.wrapped(4, "held up: "+o.Paused)
+		}
 	}
 }
 
@@ -110,9 +114,6 @@ func (p printer) variant(v runner.VariantResult, outcomes []*runner.Outcome, lon
 	}
 	if v.AsExpected.N+v.Inconclusive > 1 {
 		p.wrapped(4, odds(v)+toSymptoms(v))
-	}
-	if o := first(outcomes, func(o *runner.Outcome) bool { return o.Paused != "" }); o != nil {
-		p.wrapped(4, "held up: "+o.Paused)
 	}
 	o := firstUnexpected(outcomes)
 	if v.Because != "" && (o == nil || v.Rate != "" || gated) { // of all trials together

@@ -23,6 +23,7 @@ type Event struct {
 
 	Observation *lab.Observation `json:"-"` // with Observed; kept in observations.jsonl, not among the events
 	Holds       bool             `json:"holds,omitempty"`
+	Folder      string           `json:"folder,omitempty"`  // with TrialStarted: of the trial, in the run's
 	Trials      int              `json:"trials,omitempty"`  // with RunStarted: how many there may be: variants times repetitions
 	Seed        uint64           `json:"seed,omitempty"`    // with RunStarted: of the order of the trials; 0: as declared
 	Until       float64          `json:"until,omitempty"`   // with RunStarted: the confidence at which the trials of a variant end; 0: there are as many as that

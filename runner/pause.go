@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -208,7 +207,7 @@ func paused(arms []Arm) string {
 	for _, a := range arms {
 		for _, p := range a.Phases {
 			if p.Kind == Paused {
-				out = append(out, fmt.Sprintf("the %s arm for %s (%s)", a.Name, p.End.Sub(p.Start).Round(time.Second), p.Why))
+				out = append(out, fmt.Sprintf("the %s arm for %.0f s (%s)", a.Name, p.End.Sub(p.Start).Seconds(), p.Why))
 			}
 		}
 	}

@@ -27,7 +27,7 @@ func (r *Runner) newAttempt(l *lab.Lab, n, slot int) (*attempt, error) {
 		e.Variant, e.Trial = l.Variant.String(), n
 		r.tell(e)
 	}
-	t.tell(Event{Type: TrialStarted, Text: l.Title})
+	t.tell(Event{Type: TrialStarted, Text: l.Title, Folder: trialFolder(l.Variant, n)})
 	var err error
 	t.ev, err = newEvidence(r.Folder, l, n)
 	return t, err

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,8 @@ type world struct {
 	kinds   labfile.Kinds
 	log     *slog.Logger
 	host    host
+	// watches says that the command looks on: ^C ends it, and nothing has to be healed or destroyed.
+	watches atomic.Bool
 }
 
 func main() {
@@ -60,19 +63,23 @@ func enter(args []string, drivers []driverEntry, kinds labfile.Kinds) int {
 		args: args, env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, drivers: drivers, kinds: kinds,
 		log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}
-	ctx, stop := interruptible(w.stderr)
+	ctx, stop := interruptible(w.stderr, &w.watches)
 	defer stop()
 	return w.run(ctx)
 }
 
 // interruptible returns a context that the first ^C ends, so that what runs is healed and destroyed. The second ^C
 // ends the process at once and says how to remove what is left.
-func interruptible(stderr io.Writer) (context.Context, func()) {
+func interruptible(stderr io.Writer, watches *atomic.Bool) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		if _, ok := <-signals; !ok {
+			return
+		}
+		if watches.Load() {
+			cancel()
 			return
 		}
 		fmt.Fprintln(stderr, "\nstopping: healing and destroying what was made; press ^C again to stop at once")
@@ -183,7 +190,7 @@ symptoms follow from it: absent without the fault, present with it, gone after t
 		}
 	}
 	add("labs", w.runCommand(), w.validateCommand(), w.fmtCommand(), w.listCommand(), w.kindsCommand(), w.boxCommand(), w.runsCommand(), w.showCommand(), w.reportCommand(), w.judgeCommand(), w.diffCommand())
-	add("machines", w.upCommand(), w.shellCommand(), w.execCommand(), w.logsCommand(), w.downCommand())
+	add("machines", w.upCommand(), w.attachCommand(), w.shellCommand(), w.execCommand(), w.logsCommand(), w.downCommand())
 	add("host", w.doctorCommand(), w.cacheCommand(), w.gcCommand(), w.versionCommand())
 	return root
 }

@@ -289,6 +289,10 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 		Seen: diff.Seen, Collect: diff.Collect,
 	}
 	r.ask(f.pause, printer)
+	if f.parallel > 1 {
+		s.info.Parallel = f.parallel
+		return r, s.write()
+	}
 	return r, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -24,7 +26,7 @@ import (
 // scriptCommands are what scripts can do besides testscript's own commands.
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"exits": exits, "interrupted": interrupted, "twice": twice, "killed": killed, "scrub": scrub, "tree": tree, "events": events,
+		"exits": exits, "interrupted": interrupted, "twice": twice, "killed": killed, "scrub": scrub, "tree": tree, "events": events, "joined": joined,
 	}
 }
 
@@ -68,6 +70,66 @@ func killed(ts *testscript.TestScript, _ bool, args []string) {
 	signalled(ts, args[1:], step{args[0], os.Kill})
 }
 
+// joined TEXT COMMAND… -- RUN… starts a run, and when its events hold TEXT the command, twice: the first one is interrupted, and must
+// end with 0; then the run is, and the second one must end as the run does. What the second one printed can be looked at.
+func joined(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cut := slices.Index(args, "--")
+	start := func(argv []string, out, errors io.Writer) *exec.Cmd {
+		cmd := command(ts, ctx, argv)
+		cmd.Stdout, cmd.Stderr = out, errors
+		ts.Check(cmd.Start())
+		return cmd
+	}
+	saw := func(b *lockedBuffer, text string) {
+		if !await(ctx, func() bool { return strings.Contains(b.String(), text) }) {
+			ts.Fatalf("%q was never printed, but %s", text, b.String())
+		}
+	}
+	var run, first, second lockedBuffer
+	under := start(args[cut+1:], &run, io.Discard)
+	defer func() { _ = under.Process.Kill() }()
+	told := func() bool {
+		files, _ := filepath.Glob(filepath.Join(ts.Getenv("RUNS"), "*", runner.EventsFile))
+		return slices.ContainsFunc(files, func(f string) bool {
+			data, _ := os.ReadFile(f)
+			return strings.Contains(string(data), args[0])
+		})
+	}
+	if !await(ctx, told) {
+		ts.Fatalf("%s never told %s", args[cut+1:], args[0])
+	}
+	leaves := start(args[1:cut], &first, io.Discard)
+	saw(&first, "fault: started")
+	ts.Check(leaves.Process.Signal(os.Interrupt))
+	ts.Check(leaves.Wait())
+	stays := start(args[1:cut], &second, ts.Stderr())
+	saw(&second, "fault: started")
+	ts.Check(under.Process.Signal(os.Interrupt))
+	_, _ = under.Wait(), stays.Wait()
+	demand(ts, under.ProcessState.ExitCode(), args[1:cut], stays.ProcessState.ExitCode())
+	_, _ = io.WriteString(ts.Stdout(), second.String())
+}
+
+// lockedBuffer is what a command has printed so far.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
 // step is a signal that is sent when the events of a run hold a text.
 type step struct {
 	text   string
@@ -81,19 +143,7 @@ func signalled(ts *testscript.TestScript, argv []string, steps ...step) int {
 	pattern := filepath.Join(ts.Getenv("RUNS"), "*", runner.EventsFile)
 	before, err := filepath.Glob(pattern)
 	ts.Check(err)
-	path := argv[0]
-	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
-		if p := filepath.Join(dir, argv[0]); path == argv[0] {
-			if _, err := os.Stat(p); err == nil {
-				path = p
-			}
-		}
-	}
-	cmd := exec.CommandContext(ctx, path, argv[1:]...)
-	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "PATH", "LANG"} {
-		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
-	}
+	cmd := command(ts, ctx, argv)
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
 	ts.Check(cmd.Start())
 	for _, step := range steps {
@@ -113,6 +163,24 @@ func signalled(ts *testscript.TestScript, argv []string, steps ...step) int {
 	}
 	_ = cmd.Wait()
 	return cmd.ProcessState.ExitCode()
+}
+
+// command is a command of a script, in the script's environment.
+func command(ts *testscript.TestScript, ctx context.Context, argv []string) *exec.Cmd {
+	path := argv[0]
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if p := filepath.Join(dir, argv[0]); path == argv[0] {
+			if _, err := os.Stat(p); err == nil {
+				path = p
+			}
+		}
+	}
+	cmd := exec.CommandContext(ctx, path, argv[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "PATH", "LANG"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	return cmd
 }
 
 // await looks until a condition holds or ctx ends.

@@ -41,6 +41,7 @@ type runInfo struct {
 	Saigen   string      `json:"saigen,omitempty"` // its version
 	Host     hostInfo    `json:"host"`
 	Variants []string    `json:"variants"`
+	Parallel int         `json:"parallel,omitempty"` // how many trials may run side by side; 0: one after the other
 	Machines []string    `json:"machines"`           // names, in the order of their start
 	Accounts []string    `json:"accounts,omitempty"` // of the first machine
 	Up       lab.Variant `json:"up,omitempty"`       // the variant whose machines were left running
