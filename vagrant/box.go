@@ -25,6 +25,10 @@ func (d *Driver) box(ctx context.Context, built image.Built, provider string, sa
 	if err != nil {
 		return box{}, boot{}, err
 	}
+	agent, err := d.o.Images.AgentDisk(ctx, d.o.Self, say)
+	if err != nil {
+		return box{}, boot{}, err
+	}
 	name := "saigen-" + short(filepath.Base(filepath.Dir(file))) // the folder is named by the hash of all that is in the box
-	return box{name: name, file: file, guest: "debian"}, boot{Kernel: k.Image, Initrd: k.Initrd, Arguments: image.KernelArguments}, nil
+	return box{name: name, file: file, guest: "debian"}, boot{Kernel: k.Image, Initrd: k.Initrd, Arguments: image.KernelArguments, Agent: agent.Path}, nil
 }

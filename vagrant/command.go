@@ -17,10 +17,11 @@ import (
 
 // tool is a program that this driver runs on the host, and is gone when run has returned.
 type tool struct {
-	argv []string
-	dir  string
-	env  []string
-	log  io.Writer // gets all that it prints; may be nil
+	argv  []string
+	dir   string
+	env   []string
+	stdin *os.File  // nil: empty
+	log   io.Writer // gets all that it prints; may be nil
 }
 
 // pipeTime is how long the output of a program that has ended is waited for.
@@ -54,6 +55,9 @@ func (c tool) locked(ctx context.Context) ([]byte, error) {
 		Path: path, Args: c.argv, Dir: c.dir, Env: c.env,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 		WaitDelay:   pipeTime, // a server that it started may hold the pipes for ever
+	}
+	if c.stdin != nil {
+		cmd.Stdin = c.stdin
 	}
 	both := &shared{to: []io.Writer{&all}}
 	if c.log != nil {

@@ -80,9 +80,14 @@ func TestVagrantIsKilledWithAllThatItStarted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
-	if err == nil && !strings.Contains(string(stat), ") Z ") {
-		t.Errorf("what it started still runs: %s", stat)
+	gone := func() bool { // killed, it takes a moment to go
+		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	}
+	for deadline := time.Now().Add(10 * time.Second); !gone(); <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("what it started still runs: %s", pid)
+		}
 	}
 }
 

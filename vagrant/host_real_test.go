@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,32 +23,12 @@ import (
 // The test binary is saigen here: the agent in the machines, and a saigen that is killed.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "guest" {
-		if os.Args[2] == "pipe" {
-			os.Exit(pipe())
-		}
 		os.Exit(guest.Main(os.Args[2:], assertions.Kinds()))
 	}
 	if dir := os.Getenv("SAIGEN_TEST_ABANDON"); dir != "" {
 		abandon(dir)
 	}
 	os.Exit(m.Run())
-}
-
-func pipe() int {
-	var c net.Conn
-	var err error
-	for range 1000 {
-		if c, err = net.Dial("unix", os.Args[4]); err == nil {
-			break
-		}
-		<-time.After(10 * time.Millisecond)
-	}
-	if err != nil {
-		return 1
-	}
-	go func() { _, _ = io.Copy(os.Stdout, c); os.Exit(0) }()
-	_, _ = io.Copy(c, os.Stdin)
-	return 0
 }
 
 const inside = "SAIGEN_TEST_LIBVIRT"

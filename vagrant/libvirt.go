@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"net/netip"
+	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -30,9 +28,6 @@ func libvirtURI() string {
 	}
 	return defaultURI
 }
-
-// poolDir is where the environment's disks are: below a folder that libvirt's QEMU may look into, which a user's home is not.
-func poolDir(e *environment) string { return path.Join("/var/lib/libvirt/images", e.Name) }
 
 // virsh runs virsh on the environment's libvirt.
 func virsh(ctx context.Context, uri string, args ...string) (string, error) {
@@ -62,14 +57,10 @@ func (libvirt) open(ctx context.Context, e *environment, boots map[string]boot) 
 	if err := makePool(ctx, e); err != nil {
 		return err
 	}
-	for name, b := range boots {
-		for suffix, file := range map[string]string{"vmlinuz": b.Kernel, "initrd": b.Initrd} {
-			if err := upload(ctx, e, name+"-"+suffix, file); err != nil {
-				return err
-			}
-		}
+	e.Libvirt.boots = maps.Clone(boots)
+	if err := uploadBoots(ctx, e); err != nil {
+		return err
 	}
-	e.Libvirt.boots = boots
 	return makeNetwork(ctx, e)
 }
 
@@ -78,7 +69,7 @@ type libvirtState struct {
 	URI   string `json:"uri"`
 	Accel string `json:"accel"` // vagrant-libvirt's "driver": kvm or qemu
 
-	boots map[string]boot
+	boots map[string]boot // with volumes for files
 }
 
 // accel says how machines run: without KVM, QEMU emulates them, ten times slower. libvirt believes in /dev/kvm when it is
@@ -115,106 +106,6 @@ func hasVirtualization() bool {
 	return true
 }
 
-func makePool(ctx context.Context, e *environment) error {
-	uri := e.Libvirt.URI
-	for _, args := range [][]string{
-		{"pool-define-as", "--name", e.Name, "--type", "dir", "--target", poolDir(e)},
-		{"pool-build", e.Name},
-		{"pool-start", e.Name},
-	} {
-		if _, err := virsh(ctx, uri, args...); err != nil {
-			return fmt.Errorf("cannot make a storage pool: %w", err)
-		}
-	}
-	return nil
-}
-
-func upload(ctx context.Context, e *environment, volume, file string) error {
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	size := fmt.Sprint(info.Size())
-	if _, err := virsh(ctx, e.Libvirt.URI, "vol-create-as", e.Name, volume, size, "--format", "raw"); err != nil {
-		return fmt.Errorf("cannot copy %s into the storage pool: %w", file, err)
-	}
-	if _, err := virsh(ctx, e.Libvirt.URI, "vol-upload", "--pool", e.Name, volume, file); err != nil {
-		return fmt.Errorf("cannot copy %s into the storage pool: %w", file, err)
-	}
-	return nil
-}
-
-// networkXML is the environment's network. There is no name server in it, and without a forward element libvirt gives it no
-// route and rejects what would pass through the host. The fixed addresses are below those that DHCP gives to strangers.
-func networkXML(e *environment) string {
-	var b strings.Builder
-	forward := ""
-	if e.Foreign {
-		forward = "\n  <forward mode='nat'/>" // what a team's Vagrantfile installs comes from somewhere
-	}
-	host := e.Subnet.Addr().Next()
-	fmt.Fprintf(&b, "<network ipv6='no'>\n  <name>%s</name>%s\n  <bridge name='%s' stp='off' delay='0'/>\n", e.Name, forward, bridge(e))
-	if !e.Foreign {
-		b.WriteString("  <dns enable='no'/>\n")
-	}
-	last := e.Subnet.Addr().As4()
-	fmt.Fprintf(&b, "  <ip address='%s' netmask='255.255.255.0'>\n    <dhcp>\n      <range start='%d.%d.%d.220' end='%d.%d.%d.254'/>\n",
-		host, last[0], last[1], last[2], last[0], last[1], last[2])
-	if !e.Foreign {
-		for i := range e.Machines {
-			fmt.Fprintf(&b, "      <host mac='%s' ip='%s'/>\n", mac(e, i), e.address(i))
-		}
-	}
-	b.WriteString("    </dhcp>\n  </ip>\n</network>\n")
-	return b.String()
-}
-
-func hash(parts ...string) uint32 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(strings.Join(parts, "\n")))
-	return h.Sum32()
-}
-
-// bridge is a name that fits into the 15 bytes of a link's name.
-func bridge(e *environment) string { return fmt.Sprintf("saigen%08x", hash(e.Name)) }
-
-// mac is in the range of QEMU's own, of the machine with that number.
-func mac(e *environment, i int) string {
-	h := hash(e.Name, e.Machines[i])
-	return fmt.Sprintf("52:54:00:%02x:%02x:%02x", byte(h>>16), byte(h>>8), byte(h))
-}
-
-// subnets is how many there are in 198.19.0.0/16, the half of RFC 2544's range that the container driver leaves alone.
-const subnets = 256
-
-// makeNetwork takes the first subnet that is free, beginning somewhere: several runs may look at once.
-func makeNetwork(ctx context.Context, e *environment) error {
-	file := filepath.Join(e.Dir, "network.xml")
-	first := hash(e.Name) % subnets
-	var last error
-	for n := range uint32(subnets) {
-		e.Subnet = netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 19, byte((first + n) % subnets), 0}), 24)
-		if err := os.WriteFile(file, []byte(networkXML(e)), 0o600); err != nil {
-			return err
-		}
-		if _, err := virsh(ctx, e.Libvirt.URI, "net-define", file); err != nil {
-			return fmt.Errorf("cannot make a network: %w", err)
-		}
-		_, err := virsh(ctx, e.Libvirt.URI, "net-start", e.Name)
-		if err == nil {
-			return nil
-		}
-		last = err
-		if _, err := virsh(ctx, e.Libvirt.URI, "net-undefine", e.Name); err != nil {
-			return fmt.Errorf("cannot make a network: %w", err)
-		}
-		if !strings.Contains(last.Error(), "already in use") { // by another network, or by a link of the host
-			break
-		}
-	}
-	return fmt.Errorf("cannot make a network: %w", last)
-}
-
 func (libvirt) settings(e *environment) []string {
 	v := []string{
 		"v.uri = " + ruby(e.Libvirt.URI),
@@ -246,10 +137,13 @@ func (libvirt) machine(e *environment, i int, spec lab.Machine) (m, v []string) 
 	}
 	if b, ok := e.Libvirt.boots[spec.Name]; ok {
 		v = append(v,
-			"v.kernel = "+ruby(path.Join(poolDir(e), spec.Name+"-vmlinuz")),
-			"v.initrd = "+ruby(path.Join(poolDir(e), spec.Name+"-initrd")),
+			"v.kernel = "+ruby(path.Join(poolDir(e), b.Kernel)),
+			"v.initrd = "+ruby(path.Join(poolDir(e), b.Initrd)),
 			"v.cmd_line = "+ruby(b.Arguments+" console=ttyS0"),
 		)
+		for _, d := range b.disks() {
+			v = append(v, fmt.Sprintf("v.storage :file, path: %s, type: 'qcow2', allow_existing: true", ruby(spec.Name+"-"+d[0]+".qcow2")))
+		}
 	}
 	return nil, v
 }
@@ -351,23 +245,3 @@ func (libvirt) close(ctx context.Context, e *environment) error {
 func (libvirt) findsAll() bool { return true }
 
 func (libvirt) hasSnapshots(context.Context, *environment) bool { return true }
-
-func removePool(ctx context.Context, e *environment) error {
-	uri := e.Libvirt.URI
-	pools, err := names(ctx, uri, "pool-list")
-	if err != nil || !slices.Contains(pools, e.Name) {
-		return err
-	}
-	// It may have been left at any step of its making: bring it to the last one first.
-	_, buildErr := virsh(ctx, uri, "pool-build", e.Name)
-	_, startErr := virsh(ctx, uri, "pool-start", e.Name)
-	if err := removeVolumes(ctx, e, func(string) bool { return true }); err != nil {
-		return errors.Join(err, buildErr, startErr)
-	}
-	for _, verb := range []string{"pool-destroy", "pool-delete", "pool-undefine"} {
-		if _, err := virsh(ctx, uri, verb, e.Name); err != nil {
-			return err
-		}
-	}
-	return nil
-}

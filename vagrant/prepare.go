@@ -19,7 +19,7 @@ type prepared struct {
 	folder   string // of a team's Vagrantfile; empty: saigen writes one
 	boxes    map[string]box
 	boots    map[string]boot
-	services map[string]image.Disk // by machine; a machine without stacks has none
+	services map[string]image.Disk // to be copied into machines that have no boot, where they have stacks
 }
 
 func (p *prepared) foreign() bool { return p.folder != "" }
@@ -152,7 +152,12 @@ func (d *Driver) services(ctx context.Context, l *lab.Lab, p *prepared, say func
 		if err != nil {
 			return fmt.Errorf("cannot prepare machine.%s: %w", m.Name, err)
 		}
-		p.services[m.Name] = disk
+		if b, ok := p.boots[m.Name]; ok {
+			b.Services = disk.Path
+			p.boots[m.Name] = b
+		} else {
+			p.services[m.Name] = disk
+		}
 	}
 	return nil
 }

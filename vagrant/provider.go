@@ -30,10 +30,13 @@ type provider interface {
 	hasSnapshots(ctx context.Context, e *environment) bool
 }
 
-// boot is a kernel for a box that has none and no boot loader.
+// boot is what a machine of saigen's own box starts from: a kernel, since the box has no boot loader, and disks that the
+// kernel's initial RAM disk mounts where it finds them.
 type boot struct {
 	Kernel, Initrd string // files
 	Arguments      string
+	Agent          string // the disk with saigen's agent, a file
+	Services       string // the disk with the services' images; empty: none
 }
 
 // providerNamed finds what is known of a provider.

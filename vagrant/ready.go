@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/saigen-lab/saigen/guest"
 	"github.com/saigen-lab/saigen/lab"
 )
 
@@ -25,15 +23,6 @@ type agent interface {
 	Close() error
 }
 
-// greet makes a client of a connection to an agent.
-func greet(ctx context.Context, conn io.ReadWriteCloser) (agent, error) {
-	c, err := guest.Connect(ctx, conn)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
 // requirement is one thing that must hold before a machine is ready.
 type requirement struct {
 	what string
@@ -46,12 +35,15 @@ func (d *Driver) readiness(v *machine, m lab.Machine, p *prepared) []requirement
 		what: "saigen's agent answers",
 		hint: "vagrant ssh must work without a password, and sudo in the machine too",
 		wait: func(ctx context.Context) error {
-			g, err := install(ctx, filepath.Join(v.sock, sshConfig), v.name, d.o.Self)
-			if err != nil {
-				return err
+			config := filepath.Join(v.sock, sshConfig)
+			if _, ok := p.boots[m.Name]; !ok { // others have the agent since their boot
+				if err := install(ctx, config, v.name, d.o.Self); err != nil {
+					return err
+				}
 			}
-			v.guest = g
-			return nil
+			var err error
+			v.guest, err = dial(ctx, config, v.name)
+			return err
 		},
 	}}
 	if !p.foreign() {
@@ -107,6 +99,10 @@ func (v *machine) await(ctx context.Context, all []requirement, log *slog.Logger
 			return context.Cause(ctx)
 		}
 		tail, consoleErr := v.Console(context.WithoutCancel(ctx))
+		var why *lab.InfraError
+		if errors.As(err, &why) && why.Tail != "" {
+			tail = strings.TrimSpace(tail) + "\n" + why.Tail
+		}
 		return &lab.InfraError{
 			What: fmt.Sprintf("cannot start %s: requirement %d of %d does not hold: %s", v.ref, i+1, len(all), r.what),
 			Hint: r.hint,

@@ -1,77 +1,40 @@
 package vagrant
 
 import (
-	"context"
-	"io"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/saigen-lab/saigen/lab"
 )
 
-func TestStream(t *testing.T) {
-	s, err := start(exec.Command("cat"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(s, "there and back"); err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 14)
-	if _, err := io.ReadFull(s, buf); err != nil || string(buf) != "there and back" {
-		t.Errorf("%q, %v", buf, err)
-	}
-	for range 2 {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	if s.cmd.ProcessState == nil {
-		t.Error("the program still runs")
-	}
-}
-
-func TestStreamThatDoesNotEndByItself(t *testing.T) {
-	s, err := start(exec.Command("sleep", "1000"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	_ = s.Close()
-	if took := time.Since(began); s.cmd.ProcessState == nil || took > 10*closeTime {
-		t.Errorf("it has ended: %v, after %s", s.cmd.ProcessState, took)
-	}
-}
-
 // What ssh says is why an agent cannot be reached.
-func TestReachExplains(t *testing.T) {
-	_, err := reach(t.Context(), exec.Command("sh", "-c", "echo Permission denied >&2; exit 255"), strings.NewReader("agent"))
-	if err == nil || !strings.Contains(err.Error(), `ssh says "Permission denied"`) {
+func TestDialExplains(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "ssh"), []byte("#!/bin/sh\necho \"$@\" > $0.args; echo Permission denied >&2; exit 255\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	_, err := dial(t.Context(), "/the/config", "server")
+	var infra *lab.InfraError
+	if !errors.As(err, &infra) || !strings.Contains(infra.Tail, "Permission denied") {
 		t.Errorf("the error is %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if _, err := reach(ctx, exec.Command("sleep", "1000"), nil); err != context.DeadlineExceeded { //nolint:errorlint // as it is
-		t.Errorf("without an answer: %v", err)
+	args, err := os.ReadFile(filepath.Join(bin, "ssh.args"))
+	if err != nil || !strings.HasPrefix(string(args), "-F /the/config ") || !strings.Contains(string(args), " server if ") {
+		t.Errorf("ssh was called with %s, %v", args, err)
 	}
 }
 
-// The script takes exactly the agent from its input: what follows belongs to whoever reads next.
-func TestInstallScriptTakesItsShareOnly(t *testing.T) {
-	dir := t.TempDir()
-	const program = "not really a program"
-	cmd := exec.Command("sh", "-c", "head -c 20 > "+filepath.Join(dir, "a")+"; exec cat")
-	in, w := io.Pipe()
-	cmd.Stdin = in
-	go func() { _, _ = io.WriteString(w, program+"and the rest"); _ = w.Close() }()
-	out, err := cmd.Output()
-	if err != nil || string(out) != "and the rest" {
-		t.Errorf("the rest is %q, %v", out, err)
-	}
-	if data, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(data) != program {
-		t.Errorf("the program is %q, %v", data, err)
+// The agent's program is the script's input; an account that is root needs no sudo.
+func TestAsRoot(t *testing.T) {
+	cmd := exec.Command("sh", "-c", strings.ReplaceAll(asRoot("cat; echo it\\'s done"), "id -u", "echo 0"))
+	cmd.Stdin = strings.NewReader("input ")
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "input it's done\n" {
+		t.Errorf("the script says %q, %v", out, err)
 	}
 }
 

@@ -42,7 +42,7 @@ func sample(provider string) (*environment, *lab.Lab, map[string]box) {
 
 func TestVagrantfileForLibvirt(t *testing.T) {
 	e, l, boxes := sample("libvirt")
-	e.Libvirt = &libvirtState{URI: "qemu:///system", Accel: "qemu", boots: map[string]boot{"server": {Arguments: "quiet"}}}
+	e.Libvirt = &libvirtState{URI: "qemu:///system", Accel: "qemu", boots: map[string]boot{"server": {Kernel: "kernel-0", Initrd: "initrd-1", Arguments: "quiet", Agent: "agent-2", Services: "services-3"}}}
 	golden(t, "libvirt-home", homeVagrantfile(e))
 	golden(t, "libvirt", vagrantfile(e, l, boxes))
 	golden(t, "libvirt-network", networkXML(e))
