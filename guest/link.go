@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -232,9 +233,7 @@ func (l *link) meet(build string) error {
 		nonce = rand.Text()
 		return l.say(build, nonce)
 	}
-	if err := greet(); err != nil {
-		return err
-	}
+	said := greet() // who does not hear us may have told why
 	// What we said is lost where an agent ended that had not answered it. Only the answer to our last word counts. That we
 	// wait longer each time lets also the slowest agent answer in time.
 	over := make(chan struct{})
@@ -260,7 +259,7 @@ func (l *link) meet(build string) error {
 			return fmt.Errorf("the peer does not speak saigen's protocol: it began with %q", l.skipped)
 		}
 		if err != nil {
-			return err
+			return cmp.Or(said, err)
 		}
 		mu.Lock()
 		met = p.nonce == nonce
