@@ -155,7 +155,7 @@ func allGroups() []group {
 			lines: []line{{
 				name: "vagrant", what: "Vagrant: a machine from a box", unit: seconds,
 				saigen: "from the vagrant driver's Start until it has returned: the agent answers, systemd has finished booting.",
-				hand:   "`vagrant box add` of the same box and `vagrant up` on the same libvirt, until `vagrant ssh -c true` has answered.",
+				hand:   "`vagrant box add` of the same box and `vagrant up` on the same libvirt, until `systemctl is-system-running --wait` through `vagrant ssh` has answered.",
 			}},
 		},
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/saigen-lab/saigen/image"
@@ -107,8 +106,12 @@ func (w *work) vagrantByHand(ctx context.Context, box string) (err error) {
 		err = errors.Join(err, gone)
 	}()
 	var sum time.Duration
-	for _, line := range []string{"box add --name by-hand --provider libvirt " + box, "up --provider libvirt", "ssh -c true"} {
-		took, err := w.run(ctx, env, append([]string{"vagrant"}, strings.Fields(line)...)...)
+	for _, argv := range [][]string{
+		{"vagrant", "box", "add", "--name", "by-hand", "--provider", "libvirt", box},
+		{"vagrant", "up", "--provider", "libvirt"},
+		{"vagrant", "ssh", "--command", "systemctl is-system-running --wait || true"},
+	} {
+		took, err := w.run(ctx, env, argv...)
 		if err != nil {
 			return err
 		}
