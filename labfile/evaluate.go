@@ -112,7 +112,7 @@ func (e *evaluator) one(v lab.Variant) *lab.Lab {
 		}
 	}
 	e.markUsed(present, l)
-	e.ports(s, present)
+	e.ports(s, present, l)
 	for _, b := range present {
 		d := newDecoder(e.reader, s, b)
 		switch b.Type {

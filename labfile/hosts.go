@@ -208,8 +208,13 @@ func (e *evaluator) stack(d *decoder, l *lab.Lab) {
 	}
 }
 
-// ports complains of ports that two services of a machine publish: the second could never start.
-func (e *evaluator) ports(s *scope, present []*block) {
+// firstPort is the lowest port that a Debian system gives to a user, and so to a rootless container: the kernel's
+// net.ipv4.ip_unprivileged_port_start.
+const firstPort = 1024
+
+// ports complains of ports that could never be published: by two services of a machine, or reserved for root. Machines from
+// elsewhere may reserve others.
+func (e *evaluator) ports(s *scope, present []*block, l *lab.Lab) {
 	type place struct {
 		machine lab.MachineRef
 		port    int
@@ -223,6 +228,11 @@ func (e *evaluator) ports(s *scope, present []*block) {
 		for _, service := range st.Services {
 			who := "service " + service.Name + " of stack." + st.Name
 			for _, port := range service.Ports {
+				if port < firstPort && !imageless(l, s.vagrant) {
+					e.fail(newDecoder(e.reader, s, b).attrRange("compose"), "Port reserved for root",
+						"%s publishes port %d. Account %q is not root, and ports below %d are root's, so podman could not start it. Publish a port from %d on.",
+						capital(who), port, st.Account, firstPort, firstPort)
+				}
 				at := place{st.Machine, port}
 				if other := taken[at]; other != "" && other != who {
 					e.fail(newDecoder(e.reader, s, b).attrRange("compose"), "Port published twice",

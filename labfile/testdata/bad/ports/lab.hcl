@@ -41,6 +41,12 @@ stack "within" {
   compose = "within.yaml" # ERROR: Port published twice … service a of stack.within and by service b of stack.within
 }
 
+stack "reserved" {
+  machine = machine.second
+  account = "carol"
+  compose = "reserved.yaml" # ERROR: Port reserved for root … Service web of stack.reserved publishes port 443
+}
+
 fault "container_churn" "deploys" {
   stack   = stack.alice
   service = "app"
