@@ -50,7 +50,7 @@ func (c tool) locked(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is not installed", c.argv[0])
 	}
-	var out, all bytes.Buffer
+	var out, complaints, all bytes.Buffer
 	cmd := &exec.Cmd{
 		Path: path, Args: c.argv, Dir: c.dir, Env: c.env,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
@@ -63,7 +63,7 @@ func (c tool) locked(ctx context.Context) ([]byte, error) {
 	if c.log != nil {
 		both.to = append(both.to, c.log)
 	}
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, both), both
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, both), io.MultiWriter(&complaints, both)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (c tool) locked(ctx context.Context) ([]byte, error) {
 		return nil, context.Cause(ctx)
 	}
 	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		return out.Bytes(), &toolError{argv: c.argv, err: err, tail: tail(all.String())}
+		return out.Bytes(), &toolError{argv: c.argv, err: err, why: lastLine(complaints.String()), tail: tail(all.String())}
 	}
 	return out.Bytes(), nil
 }
@@ -99,13 +99,14 @@ func (s *shared) Write(p []byte) (int, error) {
 type toolError struct {
 	argv []string
 	err  error
+	why  string // the last line of its standard error
 	tail string // what it printed last
 }
 
 func (e *toolError) Error() string {
-	why := e.err.Error()
-	if lines := strings.Split(strings.TrimSpace(e.tail), "\n"); lines[0] != "" {
-		why = lines[len(lines)-1]
+	why := e.why
+	if why == "" {
+		why = e.err.Error()
 	}
 	return fmt.Sprintf("%s %s: %s", e.argv[0], e.argv[1], why)
 }
@@ -137,6 +138,11 @@ func tail(text string) string {
 		lines = lines[n-tailLines:]
 	}
 	return strings.Join(lines, "\n")
+}
+
+func lastLine(text string) string {
+	text = tail(text)
+	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
 // plainEnv is the environment for programs whose output is read: the user's, but in English.

@@ -104,6 +104,7 @@ func TestRealTeamsVagrantfile(t *testing.T) {
     m.vm.hostname = "theirs"
     m.vm.provider(:libvirt) { |v| v.memory = 700 }
     m.vm.provision "file", source: "motd", destination: "/tmp/motd"
+    m.vm.provision "shell", inline: "useradd --uid 1000 theirs; rm /etc/systemd/system/saigen-agent.service; systemctl daemon-reload"
   end
 end
 `
@@ -112,7 +113,7 @@ end
 	}
 	b := open(t, "t-team", l)
 	m := begin(t, b, l, 0)
-	if got := sh(t, m, "alice", "hostname; cat /tmp/motd; id -un; awk '/MemTotal/ { print ($2 < 720000) }' /proc/meminfo"); got != "theirs\nfrom the team\nalice\n1" {
+	if got := sh(t, m, "alice", "hostname; cat /tmp/motd; id; systemctl show -P FragmentPath saigen-agent.service; awk '/MemTotal/ { print ($2 < 720000) }' /proc/meminfo"); got != "theirs\nfrom the team\nuid=1001(alice) gid=1001(alice) groups=1001(alice)\n/run/systemd/transient/saigen-agent.service\n1" {
 		t.Errorf("the machine says %q", got)
 	}
 	if err := b.Close(t.Context()); err != nil {

@@ -46,8 +46,11 @@ func names(ctx context.Context, uri, verb string) ([]string, error) {
 }
 
 func (libvirt) open(ctx context.Context, e *environment, boots map[string]boot) error {
+	err := checkURI(libvirtURI())
+	if err != nil {
+		return err
+	}
 	e.Libvirt = &libvirtState{URI: libvirtURI()}
-	var err error
 	if e.Libvirt.Accel, err = accel(ctx, e.Libvirt.URI); err != nil {
 		return err
 	}

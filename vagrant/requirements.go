@@ -67,8 +67,20 @@ func checkProvider(ctx context.Context) error {
 
 func checkLibvirt(ctx context.Context) error {
 	uri := libvirtURI()
+	if err := checkURI(uri); err != nil {
+		return err
+	}
 	if _, err := virsh(ctx, uri, "version"); err != nil {
 		return fmt.Errorf("it does not answer: %w", err)
+	}
+	return nil
+}
+
+// checkURI refuses a user's own libvirt. There vagrant-libvirt attaches machines to a bridge that root has made, and looks up
+// their addresses in root's libvirt.
+func checkURI(uri string) error {
+	if before, _, _ := strings.Cut(uri, "?"); strings.HasSuffix(before, "/session") {
+		return errors.New("a session has no network of its own that vagrant-libvirt could use: unset LIBVIRT_DEFAULT_URI")
 	}
 	return nil
 }
