@@ -322,34 +322,3 @@ func TestVariantsWithDifferentImages(t *testing.T) {
 	}
 	nothingLeft(t, before, b.dir, b.id)
 }
-
-// From the call of Start to a machine whose systemd has booted, whose agent answers and whose account is logged in.
-func BenchmarkStart(b *testing.B) {
-	if os.Getenv("SAIGEN_REAL") != "1" {
-		b.Skip("starts real machines; set SAIGEN_REAL=1")
-	}
-	v, err := newBench(b.TempDir(), "t-bench", nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() {
-		if err := v.Close(context.Background()); err != nil {
-			b.Error(err)
-		}
-	}()
-	l := oneMachine()
-	if err := v.Prepare(b.Context(), l, b.Logf); err != nil {
-		b.Fatal(explain(err))
-	}
-	for b.Loop() {
-		m, err := v.Start(b.Context(), v.id, l, l.Machines[0])
-		if err != nil {
-			b.Fatal(explain(err))
-		}
-		b.StopTimer()
-		if err := m.Destroy(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		b.StartTimer()
-	}
-}

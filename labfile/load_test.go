@@ -280,17 +280,6 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// The budget of the design is 1 s for validating 100 labs.
-func BenchmarkLoad100(b *testing.B) {
-	for b.Loop() {
-		for range 100 {
-			if f, diags := Load("testdata/good/stale-dns", testKinds(), readCompose); f == nil {
-				b.Fatal(diags)
-			}
-		}
-	}
-}
-
 func TestRate(t *testing.T) {
 	f, diags := Load("testdata/good/rate", testKinds(), readCompose)
 	if f == nil {
