@@ -3,7 +3,10 @@ package stack
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -45,9 +48,13 @@ func (p *placed) text(what, summary, detail string) error {
 }
 
 var (
-	yamlLine = regexp.MustCompile(`line (\d+)`)
-	prefix   = regexp.MustCompile(`^(?:validating|failed to parse) [^:]*: (?:yaml: )?`)
-	dotted   = regexp.MustCompile(`\b(?:services|networks|volumes|configs|secrets)(?:\.[A-Za-z0-9_-]+)+`)
+	yamlLine  = regexp.MustCompile(`\bline (\d+): `)
+	prefix    = regexp.MustCompile(`^(?:validating|failed to parse) [^:]*: (?:yaml: )?`)
+	dotted    = regexp.MustCompile(`\b(?:services|networks|volumes|configs|secrets)(?:\.[A-Za-z0-9_-]+)*`)
+	extra     = regexp.MustCompile(`additional properties '([^']+)'`)
+	ofService = regexp.MustCompile(`^service "([^"]+)" `)
+	aPort     = regexp.MustCompile(`^invalid (?:containerPort|hostPort|IP address): (\S+)`)
+	undefined = regexp.MustCompile(`undefined (?:service|network|volume|config|secret) "?([A-Za-z0-9_.-]+)`)
 )
 
 // of gives the errors of compose-go their places.
@@ -60,18 +67,80 @@ func (p *placed) of(err error) error {
 		return errors.Join(out...)
 	}
 	text := prefix.ReplaceAllString(err.Error(), "")
-	// What the JSON schema of compose says of a key that it does not have.
-	text = strings.ReplaceAll(text, " false schema", " is no setting of compose")
 	const summary = "Compose file not valid"
-	const advice = "See the compose specification, or try podman-compose config."
-	if m := yamlLine.FindStringSubmatch(text); m != nil && p.root == nil {
-		line := 0
-		for _, c := range m[1] {
-			line = line*10 + int(c-'0')
-		}
-		return &lab.PlaceError{Pos: lab.Pos{File: p.file, Line: line, Column: 1}, Summary: summary, Detail: sentence(text) + " " + advice}
+	const advice = " See the compose specification, or try podman-compose config."
+	if m := yamlLine.FindAllStringSubmatchIndex(text, -1); m != nil && p.root == nil {
+		last := m[len(m)-1] // the one before it is of what the guilty line is part of
+		line, _ := strconv.Atoi(text[last[2]:last[3]])
+		return p.line(line, summary, sentence(text[last[1]:])+advice)
 	}
-	return p.at(dotted.FindString(text), summary, sentence(text)+" "+advice)
+	line, column := p.where(text)
+	return &lab.PlaceError{Pos: lab.Pos{File: p.file, Line: line, Column: column}, Summary: summary, Detail: sentence(plain(text)) + advice}
+}
+
+// line is a mistake that makes the file no YAML: it is nothing that could be found by its path.
+func (p *placed) line(n int, summary, detail string) error {
+	pos := lab.Pos{File: p.file, Line: n, Column: 1}
+	if lines := bytes.Split(p.source, []byte("\n")); n >= 1 && n <= len(lines) {
+		text := lines[n-1]
+		indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+		pos.Column += len(indent)
+		if tab := bytes.IndexByte(indent, '\t'); tab >= 0 {
+			pos.Column = tab + 1
+			detail = "The line is indented with a tab. YAML is indented with spaces only."
+		}
+	}
+	return &lab.PlaceError{Pos: pos, Summary: summary, Detail: detail}
+}
+
+// where finds what an error of compose-go is about: by its path, or by the word that it quotes.
+func (p *placed) where(text string) (line, column int) {
+	path := dotted.FindString(text)
+	if m := ofService.FindStringSubmatch(text); m != nil {
+		path = "services." + m[1]
+		if m := undefined.FindStringSubmatch(text); m != nil {
+			return p.word(path, m[1])
+		}
+	}
+	if m := aPort.FindStringSubmatch(text); m != nil {
+		return p.word("services", m[1])
+	}
+	if m := extra.FindStringSubmatch(text); m != nil {
+		path = strings.TrimPrefix(path+"."+m[1], ".")
+	}
+	return p.find(path)
+}
+
+// word finds the first value at or below a path that has a word in it; otherwise the path itself.
+func (p *placed) word(path, word string) (line, column int) {
+	line, column = p.find(path)
+	var look func(n *yaml.Node) bool
+	look = func(n *yaml.Node) bool {
+		if n == nil {
+			return false
+		}
+		if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, word) && n.Line >= line {
+			line, column = n.Line, n.Column
+			return true
+		}
+		return slices.ContainsFunc(n.Content, look)
+	}
+	look(p.root)
+	return line, column
+}
+
+// plain says in words what the JSON schema of compose says.
+func plain(text string) string {
+	text = strings.ReplaceAll(text, " false schema", " is no setting of compose")
+	text = strings.ReplaceAll(text, "must be a array", "must be a list")
+	if m := extra.FindStringSubmatch(text); m != nil {
+		where := strings.TrimSuffix(strings.TrimSpace(text[:strings.Index(text, "additional properties")]), ":")
+		if where != "" {
+			where = " in " + where
+		}
+		return fmt.Sprintf("%q is no setting of compose%s", m[1], where)
+	}
+	return text
 }
 
 func (p *placed) find(path string) (line, column int) {
@@ -82,6 +151,10 @@ func (p *placed) find(path string) (line, column int) {
 	node := p.root
 	for _, key := range strings.Split(path, ".") {
 		next := (*yaml.Node)(nil)
+		if i, err := strconv.Atoi(key); err == nil && node.Kind == yaml.SequenceNode && i < len(node.Content) {
+			next = node.Content[i]
+			line, column = next.Line, next.Column
+		}
 		for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
 			if node.Content[i].Value == key {
 				line, column = node.Content[i].Line, node.Content[i].Column

@@ -69,8 +69,21 @@ func TestReadMistakes(t *testing.T) {
 		name, compose string
 		want          []string // line:column: text that must be there
 	}{
-		{"no YAML", "services:\n  app: [", []string{"3:1: Compose file not valid: Line 3: did not find"}},
+		{"no YAML", "services:\n  app: [", []string{"3:1: Compose file not valid: Did not find"}},
 		{"unknown key", "services:\n  app:\n    image: localhost/app\n    prots: []\n", []string{"4:5: Compose file not valid: Services.app.prots is no setting of compose."}},
+		{"unknown key at the top", "services:\n  app:\n    image: localhost/app\nnetwork: {}\n", []string{"4:1: Compose file not valid: \"network\" is no setting of compose."}},
+		{"unknown key further down", "services:\n  app:\n    image: localhost/app\n    healthcheck:\n      intervl: 3s\n", []string{"5:7: Compose file not valid: \"intervl\" is no setting of compose in services.app.healthcheck."}},
+		{"unknown key in a list", "services:\n  app:\n    image: localhost/app\n    ports:\n      - target: 3000\n        publised: 80\n", []string{"6:9: Compose file not valid: \"publised\" is no setting of compose in services.app.ports.0."}},
+		{"indented too far", "services:\n  app:\n    image: localhost/app\n      ports: []\n", []string{"4:7: Compose file not valid: Mapping values are not allowed in this context."}},
+		{"indented too little", "services:\n  app:\n    image: localhost/app\n   ports: []\n", []string{"4:4: Compose file not valid: Did not find expected key."}},
+		{"indented like its service", "services:\n  app:\n  image: localhost/app\n", []string{"2:3: Compose file not valid: Services.app must be a mapping."}},
+		{"tab", "services:\n  app:\n\timage: localhost/app\n", []string{"3:1: Compose file not valid: The line is indented with a tab."}},
+		{"twice", "services:\n  app:\n    image: localhost/app\n  app:\n    image: localhost/app\n", []string{"4:3: Compose file not valid: Mapping key \"app\" already defined at line 2."}},
+		{"no list", "services:\n  app:\n    image: localhost/app\n    ports: 3000\n", []string{"4:5: Compose file not valid: Services.app.ports must be a list."}},
+		{"no port", "services:\n  app:\n    image: localhost/app\n    ports:\n      - 3000:3000\n      - abc:3000\n", []string{"6:9: Compose file not valid: Invalid hostPort: abc."}},
+		{"no such service", "services:\n  app:\n    image: localhost/app\n    depends_on: [db]\n", []string{"4:18: Compose file not valid: Service \"app\" depends on undefined service \"db\""}},
+		{"no such network", "services:\n  app:\n    image: localhost/app\n    networks: [back]\n", []string{"4:16: Compose file not valid: Service \"app\" refers to undefined network back"}},
+		{"no image", "services:\n  app:\n    command: x\n", []string{"2:3: Compose file not valid: Service \"app\" has neither an image"}},
 		{"no services", "services: {}\n", []string{"1:1: No services"}},
 		{"image not in the lab", "services:\n  app:\n    image: docker.io/nginx\n", []string{"3:5: Image not in the lab: Service \"app\" uses image \"docker.io/nginx\""}},
 		{"build", "services:\n  app:\n    build: .\n", []string{"3:5: Image built from a compose file"}},
