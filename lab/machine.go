@@ -43,6 +43,12 @@ type Running interface {
 	Destroy(ctx context.Context) error
 }
 
+// Hypervisor is implemented by drivers whose machines have processors of their own.
+type Hypervisor interface {
+	// Processors is how many a machine has.
+	Processors(m Machine) int
+}
+
 // Snapshotter is implemented by drivers that can save the machines of a lab, all at one moment, and start them again from
 // there. What is saved belongs to the driver, which keeps it where a later run may find it. The key names everything of the
 // lab that the saved state depends on; the driver adds what it depends on itself (images, kernel, hypervisor, agent).

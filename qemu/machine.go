@@ -107,6 +107,9 @@ func (d *Driver) spec(ctx context.Context, r *run, l *lab.Lab, m lab.Machine, p 
 	return spec, err
 }
 
+// Processors implements lab.Hypervisor.
+func (d *Driver) Processors(m lab.Machine) int { return cpusOf(m) }
+
 func cpusOf(m lab.Machine) int {
 	if m.CPUs > 0 {
 		return m.CPUs

@@ -28,7 +28,8 @@ var errOtherArm = errors.New("the other arm has failed")
 
 // arms runs both arms into the record. The control arm starts when the fault arm has reached its baseline, so that
 // machines do not compete for the host while they boot, and goes on beside it, for as long as the fault arm's inject
-// and fault phases take. What ends the arms early is returned, and is in the record too.
+// and fault phases take. Where the host has not a core for every processor of both, it goes on after it. What ends the
+// arms early is returned, and is in the record too.
 func (t *attempt) arms(ctx context.Context, record *Record) error {
 	r := t.r
 	if err := r.prepare(ctx, t.l, t.tell); err != nil {
@@ -49,6 +50,16 @@ func (t *attempt) arms(ctx context.Context, record *Record) error {
 		}
 	})
 	both.Go(func() {
+		if !r.sideBySide(t.l) {
+			<-p.ended
+			if errFault != nil {
+				return
+			}
+			t.keepSeen(ctx, fault)
+			if t.goesWell(fault) {
+				fault.end(ctx)
+			}
+		}
 		select {
 		case <-p.ready:
 		case <-p.ended:
@@ -70,6 +81,9 @@ func (t *attempt) arms(ctx context.Context, record *Record) error {
 		if len(a.phases) > 0 || a.failed != "" {
 			a.into(record)
 		}
+	}
+	if r.sideBySide(t.l) {
+		t.keepSeen(ctx, fault)
 	}
 	t.explain(ctx, record, fault, control)
 	kept := t.choose(record, fault, control)

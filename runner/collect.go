@@ -9,22 +9,27 @@ import (
 	"github.com/saigen-lab/saigen/lab"
 )
 
-// explain gathers from the machines what explains the trial: what accounts see of the fault arm always, and of both arms
-// what Collect finds when the verdict is not the expected one. A machine that does not answer costs its answers only.
-func (t *attempt) explain(ctx context.Context, record *Record, fault, control *arm) {
-	if t.r.Seen != nil {
-		seen := map[string]any{}
-		for _, m := range fault.machines {
-			if accounts := t.r.Seen(ctx, m, machineOf(t.l, m.Ref())); len(accounts) > 0 {
-				seen[m.Ref().Name()] = accounts
-			}
-		}
-		if len(seen) > 0 {
-			if err := writeJSON(filepath.Join(t.ev.folder, AccountsFile), seen); err != nil {
-				t.tell(Event{Type: Warning, Text: fmt.Sprintf("cannot keep what the accounts see: %v", err)})
-			}
+// keepSeen keeps what the accounts of an arm see, while its machines are there.
+func (t *attempt) keepSeen(ctx context.Context, a *arm) {
+	if t.r.Seen == nil {
+		return
+	}
+	seen := map[string]any{}
+	for _, m := range a.machines {
+		if accounts := t.r.Seen(ctx, m, machineOf(t.l, m.Ref())); len(accounts) > 0 {
+			seen[m.Ref().Name()] = accounts
 		}
 	}
+	if len(seen) > 0 {
+		if err := writeJSON(filepath.Join(t.ev.folder, AccountsFile), seen); err != nil {
+			t.tell(Event{Type: Warning, Text: fmt.Sprintf("cannot keep what the accounts see: %v", err)})
+		}
+	}
+}
+
+// explain gathers from the machines what explains a trial whose verdict is not the expected one. A machine that does not
+// answer costs its answers only.
+func (t *attempt) explain(ctx context.Context, record *Record, fault, control *arm) {
 	if o := Judge(t.l, record); t.r.Collect == nil || o.AsExpected() || ctx.Err() != nil {
 		return
 	}
@@ -46,6 +51,22 @@ func machineOf(l *lab.Lab, ref lab.MachineRef) lab.Machine {
 		return l.Machines[i]
 	}
 	return lab.Machine{Name: ref.Name()}
+}
+
+// goesWell says whether the trial gets its expected verdict if the control arm goes on to show what the fault arm showed
+// at its baseline: then the fault arm's machines are of no more interest.
+func (t *attempt) goesWell(fault *arm) bool {
+	r := &Record{Observations: map[string]map[string][]lab.Observation{}}
+	fault.into(r)
+	if len(r.Arms[0].Phases) == 0 {
+		return false
+	}
+	same := r.Arms[0]
+	same.Name, same.Phases = Control, same.Phases[:1]
+	r.Arms = append(r.Arms, same)
+	r.Observations[Control] = r.Observations[Fault]
+	o := Judge(t.l, r)
+	return o.AsExpected()
 }
 
 // surprises says whether an arm in which nothing should happen has shown something, so that its machines are of interest.

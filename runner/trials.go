@@ -109,6 +109,26 @@ func (r *Runner) trials(ctx context.Context, labs []*lab.Lab, repeat int) ([]*Ou
 	return p.outcomes(), context.Cause(running)
 }
 
+// sideBySide says whether the host has a core for every processor of both arms' machines. Where it has not, each arm would
+// slow the other down, and none could say what a slow page is owed to. Machines that share the host's processors do not
+// count: most of the time both arms wait.
+func (r *Runner) sideBySide(l *lab.Lab) bool {
+	h, ok := r.Driver.(lab.Hypervisor)
+	if !ok || r.Capacity == nil {
+		return true
+	}
+	_, cores := r.Capacity()
+	return cores == 0 || 2*r.processors(h, l) <= cores
+}
+
+func (r *Runner) processors(h lab.Hypervisor, l *lab.Lab) int {
+	n := 0
+	for _, m := range l.Machines {
+		n += h.Processors(m)
+	}
+	return n
+}
+
 // usualMemory is what a machine is taken to need that declares no memory.
 const usualMemory = 1 << 30
 
@@ -130,6 +150,9 @@ func (r *Runner) slots(labs []*lab.Lab) int {
 				size = usualMemory
 			}
 			memory, cores = memory+2*size, cores+max(1, m.CPUs)
+		}
+		if h, ok := r.Driver.(lab.Hypervisor); ok {
+			cores = r.processors(h, l)
 		}
 		needMemory, needCores = max(needMemory, memory), max(needCores, cores)
 	}

@@ -87,6 +87,56 @@ func TestParallel(t *testing.T) {
 	}
 }
 
+// hypervisor is a driver whose machines have two processors.
+type hypervisor struct{ *labtest.Driver }
+
+func (hypervisor) Processors(lab.Machine) int { return 2 }
+
+// Arms that the host has no cores for both of are run one after the other; who did well does not stay.
+func TestArmsOneByOne(t *testing.T) {
+	for _, c := range []struct {
+		cores  int
+		expect lab.Verdict
+		alive  int // machines of the fault arm while the control arm starts
+	}{
+		{4, lab.Reproduced, 1},
+		{0, lab.Reproduced, 1},
+		{2, lab.Reproduced, 0},
+		{2, lab.NotReproduced, 1},
+	} {
+		d := &labtest.Driver{}
+		alive := 0
+		d.Made = func(m *labtest.Machine) {
+			if m.RunID == "r-control" {
+				alive = len(d.Left()) - 1
+			}
+		}
+		var order []string
+		said := &seen{each: func(e runner.Event) {
+			if e.Type == runner.ArmStarted || e.Type == runner.ArmEnded {
+				order = append(order, e.Arm+" "+string(e.Type))
+			}
+		}}
+		l := variants(t, "x")[0]
+		l.Expect = c.expect
+		r := runner.Runner{Driver: hypervisor{d}, Composer: noStacks{}, Sink: said, Run: "r", Folder: t.TempDir(),
+			Capacity: func() (int64, int) { return 0, c.cores }, Keep: runner.KeepNever,
+			Collect: func(context.Context, lab.Running, lab.Machine, func(string, []byte) error) error { return nil }}
+		s, err := r.All(context.Background(), []*lab.Lab{l}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants(t, d, s, lab.Reproduced, 1)
+		beside := strings.HasPrefix(strings.Join(order, ", "), "fault arm_started, control arm_started")
+		if beside != (c.cores != 2) {
+			t.Errorf("%d cores: %v", c.cores, order)
+		}
+		if c.cores == 2 && min(alive, 1) != c.alive {
+			t.Errorf("%s expected: %d things of the fault arm are there when the control arm begins", c.expect, alive)
+		}
+	}
+}
+
 // More trials at once than the host has room for are not run.
 func TestCapacity(t *testing.T) {
 	const gib = 1 << 30
