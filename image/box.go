@@ -39,6 +39,8 @@ func boxFiles() []file {
 	return []file{
 		{name: "etc/ssh/sshd_config.d/saigen.conf", mode: 0o644, data: []byte("UseDNS no\nGSSAPIAuthentication no\n")},
 		{name: "etc/sudoers.d/vagrant", mode: 0o440, data: []byte(boxUser + " ALL=(ALL) NOPASSWD: ALL\n")},
+		// Vagrant logs in again and again, and needs no user manager each time: that takes seconds where a machine is emulated.
+		{name: "etc/systemd/system/user@" + boxID + ".service", link: "/dev/null"},
 		// Vagrant's own network, which leads nowhere; networkd is the one of Vagrant's ways to set up others that needs no package.
 		{name: "etc/systemd/network/10-vagrant.network", mode: 0o644, data: []byte("[Match]\nName=eth0\n\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n\n[DHCPv4]\nUseDNS=no\nUseRoutes=no\n")},
 		{name: "etc/systemd/system/multi-user.target.wants/systemd-networkd.service", link: "/lib/systemd/system/systemd-networkd.service"},
