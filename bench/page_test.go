@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// docs/performance.md is what its figures say, and they are what was measured.
+func TestPage(t *testing.T) {
+	docs := filepath.Join("..", "docs")
+	f, err := loadFigures(filepath.Join(docs, "performance.json"))
+	text, missing := os.ReadFile(filepath.Join(docs, "performance.md"))
+	if errors.Is(err, fs.ErrNotExist) && errors.Is(missing, fs.ErrNotExist) {
+		t.Skip("nothing was measured yet: make bench writes docs/performance.md")
+	}
+	if err := errors.Join(err, missing); err != nil {
+		t.Fatal(err)
+	}
+	if string(text) != page(f, allGroups()) {
+		t.Error("docs/performance.md is not what docs/performance.json says; make it so with: go run ./bench -render")
+	}
+	for _, l := range linesOf(allGroups()) {
+		if m := f.Lines[l.name]; m == nil || len(m.Saigen) == 0 && m.Missing == "" {
+			t.Errorf("line %s was not measured; run make bench", l.name)
+		}
+	}
+}
+
+func someFigures() *figures {
+	return &figures{
+		Machine: machine{CPU: "a processor", Cores: 2, Memory: 4 << 30, KVM: notAsked},
+		Lines: map[string]*measured{
+			"start":        {Saigen: []float64{0.9, 0.5, 0.7}, Hand: []float64{0.5, 1}},
+			"clone-memory": {Saigen: []float64{79e6, 121e6}, Hand: []float64{80e6}},
+			"restore":      {Missing: "not measured: this host has no qemu-system-x86_64"},
+		},
+	}
+}
+
+func TestTable(t *testing.T) {
+	text := page(someFigures(), allGroups())
+	for _, want := range []string{
+		"| system container: start → systemd running and agent answers | median ≤ 1 s | 0.7 s | 0.9 s | 3 | 0.75 s | 2 | 0.933 × | met |\n",
+		"| each further clone of a snapshot: private memory | each ≤ 120 MB | 100 MB | 121 MB | 2 | 80 MB | 1 | 1.25 × | **not met** |\n",
+		"| VM: restore → first command answered | median ≤ 0.25 s, p95 ≤ 0.5 s | – | – | 0 | – | 0 | – | not measured |\n",
+		"Here: not measured: this host has no qemu-system-x86_64.\n",
+		"| processor | a processor, 2 cores |\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// A figure that is changed by hand is noticed, wherever that is done.
+func TestSeal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "performance.json")
+	f := someFigures()
+	if err := f.save(path); err != nil {
+		t.Fatal(err)
+	}
+	again, err := loadFigures(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page(again, allGroups()) != page(f, allGroups()) {
+		t.Error("the page is another one after the figures were stored")
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for old, improved := range map[string]string{"121000000": "119000000", `"cores": 2`: `"cores": 1`} {
+		changed := strings.Replace(string(data), old, improved, 1)
+		if changed == string(data) {
+			t.Fatalf("%s is not in the file", old)
+		}
+		if err := os.WriteFile(path, []byte(changed), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loadFigures(path); !errors.Is(err, errSeal) {
+			t.Errorf("with %s for %s: %v", improved, old, err)
+		}
+	}
+}
