@@ -51,6 +51,9 @@ func (p *Plain) Event(e runner.Event) {
 		p.line(e, joinText(p.where(e)+" ended after "+Duration(e.At.Sub(p.phases[trialKey(e)+e.Arm])), e.Text))
 	case runner.Step:
 		p.line(e, joinText(p.where(e), e.Text+atMost(e.Budget)))
+		if e.Hint != "" {
+			p.explain(e)
+		}
 	case runner.Observed:
 		if p.st.Level >= Verbose {
 			p.line(e, joinText(p.where(e), e.Subject+" "+observed(e)))
@@ -88,6 +91,10 @@ func (p *Plain) trialEnded(e runner.Event) {
 // trouble is printed at every level.
 func (p *Plain) trouble(e runner.Event) {
 	p.write(e.At, joinText(p.where(e), strings.ToUpper(string(e.Type))+" "+e.Subject, e.Text))
+	p.explain(e)
+}
+
+func (p *Plain) explain(e runner.Event) {
 	indent := strings.Repeat(" ", elapsedWidth+4)
 	for _, line := range explanation(p.st, e.Hint, e.Tail, tailLines) {
 		put(p.w, indent+line)

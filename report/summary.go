@@ -25,7 +25,7 @@ func Summary(w io.Writer, st Style, s *runner.Summary) {
 	}
 	text := part(func(p printer) { p.verdicts(s) })
 	foot := part(func(p printer) { p.leaks(s.Leaks); p.footer(s) })
-	rows := strings.Count(text+foot, "\n") + 1 // the prompt comes below
+	rows := rowsIn(text+foot, st) + 1 // the prompt comes below
 	for _, v := range s.Variants {
 		trials := ofVariant(s.Outcomes, v.Variant)
 		o := firstReproduced(trials)
@@ -46,17 +46,26 @@ func Summary(w io.Writer, st Style, s *runner.Summary) {
 				p.figures(o, title, most)
 				p.cures(o)
 			})
-			if fits = st.Height <= 0 || rows+strings.Count(figures, "\n") <= st.Height; fits {
+			if fits = st.Height <= 0 || rows+rowsIn(figures, st) <= st.Height; fits {
 				break
 			}
 		}
 		if !fits && len(s.Variants) > 1 {
 			break
 		}
-		rows += strings.Count(figures, "\n")
+		rows += rowsIn(figures, st)
 		text += figures
 	}
 	_, _ = io.WriteString(w, text+foot)
+}
+
+// rowsIn is how many rows of a terminal text takes: what is never cut may be folded there.
+func rowsIn(text string, st Style) int {
+	n := 0
+	for line := range strings.Lines(text) {
+		n += rowsOf(strings.TrimSuffix(line, "\n"), cmp.Or(max(st.Width, 0), math.MaxInt32))
+	}
+	return n
 }
 
 // printer prints lines in a style.

@@ -78,6 +78,9 @@ func (v *view) event(st Style, e runner.Event) []string {
 		} else {
 			v.step = e
 		}
+		if e.Hint != "" { // a command to be copied is never cut
+			return []string{padLeft("", elapsedWidth) + "  " + armName(e) + clean(e.Hint)}
+		}
 		if st.Level >= Verbose {
 			return v.say(st, padLeft("", elapsedWidth)+"  "+st.paint(dim, armName(e)+clean(e.Text)))
 		}

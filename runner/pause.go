@@ -36,8 +36,8 @@ type Pause struct {
 	Why     string      // "symptom.http.down did not appear (200 in 0.004 s)"
 	Machine lab.Running // the one concerned; nil: none is running
 	Account string      // the one concerned; empty: root
-	// Say tells whoever watches the run what the arm waits for.
-	Say func(format string, args ...any)
+	// Say tells whoever watches the run what the arm waits for, and with what command to look around meanwhile; empty: none.
+	Say func(text, command string)
 }
 
 // pause holds the arm up at a point, when that is wanted. A person may be in the machine, so it does not end because the
@@ -46,7 +46,7 @@ func (a *arm) pause(point Point, why, subject string) {
 	if a.r.Pause == nil || !a.r.PauseAt[point] {
 		return
 	}
-	p := Pause{Point: point, Arm: a.name, Why: why, Say: (&env{arm: a}).Say}
+	p := Pause{Point: point, Arm: a.name, Why: why, Say: func(text, command string) { a.emit(Event{Type: Step, Text: text, Hint: command}) }}
 	p.Machine, p.Account = a.concerned(subject)
 	a.closePhase()
 	a.mu.Lock()

@@ -91,13 +91,13 @@ func TestGoOn(t *testing.T) {
 		},
 		"here": func() { _, _ = typed.WriteString("\n") },
 	} {
-		at := runner.Pause{Arm: runner.Fault, Say: func(string, ...any) { goOn() }} // it waits from here on
+		at := runner.Pause{Arm: runner.Fault, Say: func(string, string) { goOn() }} // it waits from here on
 		if err := p.wait(t.Context(), at); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := p.wait(ctx, runner.Pause{Say: func(string, ...any) { cancel() }}); err != nil {
+	if err := p.wait(ctx, runner.Pause{Say: func(string, string) { cancel() }}); err != nil {
 		t.Errorf("interrupted: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(s.scratch(), goOnFile)); err == nil {

@@ -97,7 +97,7 @@ func (p *person) pause(ctx context.Context, at runner.Pause) {
 		return
 	}
 	if err := p.wait(ctx, at); err != nil {
-		at.Say("goes on: %v", err)
+		at.Say(fmt.Sprintf("goes on: %v", err), "")
 	}
 }
 
@@ -107,7 +107,7 @@ func (p *person) shell(ctx context.Context, at runner.Pause) {
 	if account == "" {
 		account = "root"
 	}
-	at.Say("a shell is open in %s as %s; leave it to go on", at.Machine.Ref(), account)
+	at.Say(fmt.Sprintf("a shell is open in %s as %s; leave it to go on", at.Machine.Ref(), account), "")
 	w := p.run.w
 	p.aside(func() {
 		report.Held(w.stderr, w.style(w.stderr), at.Arm+" arm: "+at.Why,
@@ -155,7 +155,7 @@ func (p *person) wait(ctx context.Context, at runner.Pause) error {
 	fifo := os.NewFile(uintptr(fd), path)
 	defer fifo.Close()
 	defer context.AfterFunc(ctx, func() { _, _ = unix.Write(fd, []byte{'\n'}) })()
-	at.Say("press Enter to go on%s", p.way(at))
+	at.Say("press Enter to go on", p.way(at))
 	defer silent(p.run.w.stdin)()
 	if err := (keys{p.run.w.stdin, fifo}).line(); err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -168,7 +168,7 @@ func (p *person) way(at runner.Pause) string {
 	if at.Machine == nil || at.Arm != runner.Fault || p.run.runner.Parallel > 1 {
 		return ""
 	}
-	command := fmt.Sprintf("; saigen shell --run %s", p.run.id)
+	command := fmt.Sprintf("saigen shell --run %s", p.run.id)
 	if at.Account != "" {
 		command += " --account " + at.Account
 	}

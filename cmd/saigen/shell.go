@@ -65,54 +65,6 @@ func (w *world) execCommand() *cobra.Command {
 	return c
 }
 
-func (w *world) logsCommand() *cobra.Command {
-	var in inside
-	var follow bool
-	var container string
-	c := &cobra.Command{
-		Use:   "logs [MACHINE]",
-		Short: "Show a machine's journal, in which the containers' logs are too",
-		Long:  "Show the journal of a machine that was left running: the lab's first, or the one that is named.",
-		Example: `  saigen logs --account alice --follow
-  saigen logs --container proxy`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				in.machine = args[0]
-			}
-			argv := []string{"journalctl", "--boot", "--no-pager", "--output", "short-precise"}
-			if follow {
-				argv = append(argv, "--follow")
-			}
-			if in.account != "" {
-				m, _, err := w.connect(cmd.Context(), in.run, in.machine)
-				if err != nil {
-					return err
-				}
-				id, err := m.Run(cmd.Context(), lab.Command{Argv: []string{"id", "-u", in.account}})
-				if err != nil {
-					return err
-				}
-				if id.Code != 0 {
-					return usage("there is no account %q on the machine", in.account)
-				}
-				argv = append(argv, "_UID="+string(trimNewline(id.Stdout)))
-				in.account = ""
-			}
-			if container != "" {
-				argv = append(argv, "CONTAINER_NAME="+container)
-			}
-			return w.inMachine(cmd, in, argv)
-		},
-		ValidArgsFunction: w.completeMachines,
-	}
-	w.insideFlags(c, &in)
-	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on printing what is written")
-	c.Flags().StringVar(&container, "container", "", "only what the container `NAME` wrote")
-	c.Flags().Lookup("account").Usage = "only what the processes of `ACCOUNT` wrote"
-	return c
-}
-
 // inMachine runs a command in a machine with our own streams, and ends with its exit code.
 func (w *world) inMachine(cmd *cobra.Command, in inside, argv []string) error {
 	ctx := cmd.Context()
