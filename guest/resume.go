@@ -23,7 +23,7 @@ type resumeRequest struct {
 
 const (
 	entropySize = 64
-	// clockNear is how near the machine's clock must come to ours, unless no round trip is shorter than twice that.
+	// clockNear is how near the machine's clock must come to ours, unless no round trip is shorter than that.
 	clockNear = 10 * time.Millisecond
 	clockAsks = 3
 	clockSets = 4
@@ -35,7 +35,7 @@ const (
 // before the restore stay older than any that come after.
 
 // Resume makes a machine fit for use that was restored from its memory, and shows that it is alive: its random numbers
-// are its own, and its clock shows our time, to within a few milliseconds or half of a round trip. The machine's clock
+// are its own, and its clock shows our time, to within a few milliseconds or a round trip. The machine's clock
 // steps; what the agent measured meanwhile it throws away. The first request does it all; an emulated machine, whose
 // programs start cold, may need so long for that that the clock has to be corrected by another.
 func (c *Client) Resume(ctx context.Context) error {
@@ -43,20 +43,24 @@ func (c *Client) Resume(ctx context.Context) error {
 	_, _ = rand.Read(q.Entropy) // never fails
 	var off, within time.Duration
 	for range clockSets {
-		began := time.Now()
+		began, before := time.Now(), within
 		var a helloAnswer
 		if err := c.ask(ctx, request{Op: opResume, Resume: q}, &a); err != nil {
 			return fmt.Errorf("cannot resume: %w", err)
 		}
 		within = time.Since(began) / 2
 		off = a.Now.Sub(began.Add(within))
+		if !q.Now.IsZero() {
+			before = within
+		}
 		if within > clockNear {
 			var err error
 			if off, within, err = c.measureClock(ctx); err != nil {
 				return fmt.Errorf("cannot resume: %w", err)
 			}
 		}
-		if off.Abs() <= max(within, clockNear) {
+		// What the clock was set by is as uncertain as what it is measured by now.
+		if off.Abs() <= max(before+within, clockNear) {
 			return nil
 		}
 		q = &resumeRequest{Step: -off}
