@@ -69,7 +69,7 @@ func (p *placed) of(err error) error {
 	text := prefix.ReplaceAllString(err.Error(), "")
 	const summary = "Compose file not valid"
 	const advice = " See the compose specification, or try podman-compose config."
-	if m := yamlLine.FindAllStringSubmatchIndex(text, -1); m != nil && p.root == nil {
+	if m := yamlLine.FindAllStringSubmatchIndex(text, -1); m != nil {
 		last := m[len(m)-1] // the one before it is of what the guilty line is part of
 		line, _ := strconv.Atoi(text[last[2]:last[3]])
 		return p.line(line, summary, sentence(text[last[1]:])+advice)

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -55,14 +56,13 @@ func troubleOf(ctx context.Context, m lab.Running, s lab.Stack, said string) (*l
 		case "created", "configured", "initialized":
 			return unstarted(ctx, m, s, v, k, said), true
 		case "exited", "stopped", "dead":
-			how := fmt.Sprintf("exited with code %d", k.State.ExitCode)
-			if k.State.OOMKilled {
-				how = "was killed because its memory was used up"
+			if !k.restarts() {
+				return ended(ctx, m, s, v, k.how()), true
 			}
-			return ended(ctx, m, s, v, how), !k.restarts()
+			again = cmp.Or(again, ended(ctx, m, s, v, k.how()))
 		default:
-			if k.RestartCount > 0 && again == nil {
-				again = ended(ctx, m, s, v, fmt.Sprintf("ends and is restarted again and again, %d times so far", k.RestartCount))
+			if k.RestartCount > 0 {
+				again = cmp.Or(again, ended(ctx, m, s, v, k.how()))
 			}
 		}
 	}
@@ -78,6 +78,17 @@ func (k inspected) restarts() bool {
 		return k.State.ExitCode != 0 && (p.MaximumRetryCount == 0 || k.RestartCount < p.MaximumRetryCount)
 	}
 	return false
+}
+
+// how says in which way a container has ended.
+func (k inspected) how() string {
+	switch {
+	case k.RestartCount > 0 || k.restarts():
+		return fmt.Sprintf("ends again and again (restarts so far: %d)", k.RestartCount)
+	case k.State.OOMKilled:
+		return "was killed because its memory was used up"
+	}
+	return fmt.Sprintf("exited with code %d", k.State.ExitCode)
 }
 
 // inspect returns those of the stack's containers that there are. podman inspect prints these and ends with code 125 when
@@ -102,7 +113,7 @@ func inspect(ctx context.Context, m lab.Running, s lab.Stack) ([]inspected, erro
 func ended(ctx context.Context, m lab.Running, s lab.Stack, v lab.Service, how string) *lab.InfraError {
 	e := &lab.InfraError{
 		What: fmt.Sprintf("service %q of stack.%s %s", v.Name, s.Name, how),
-		Hint: fmt.Sprintf("each service of a stack must keep running; see all that it printed with podman logs %s, as %s, after a run with --keep on-failure", v.Container, s.Account),
+		Hint: fmt.Sprintf("each service of a stack must keep running; podman logs %s, as %s, has all that it printed", v.Container, s.Account),
 	}
 	cmd := lab.Command{Argv: []string{"podman", "logs", "--tail", fmt.Sprint(logLines), v.Container}, Account: s.Account}
 	r, err := m.Run(ctx, cmd)
@@ -143,17 +154,18 @@ func cut(line string) string {
 // unstarted is the trouble with a service that podman could not start.
 func unstarted(ctx context.Context, m lab.Running, s lab.Stack, v lab.Service, k inspected, said string) *lab.InfraError {
 	errs := errorLines(said)
-	e := &lab.InfraError{
-		What: fmt.Sprintf("cannot start stack.%s: service %q did not start", s.Name, v.Name),
-		Hint: fmt.Sprintf("podman-compose up -d, as %s in %s, says it again after a run with --keep on-failure", s.Account, s.Folder()),
-		Tail: strings.Join(errs, "\n"),
-	}
-	if e.Tail == "" {
-		e.Tail = strings.TrimSpace(said)
-	}
 	why := k.State.Error
 	if why == "" {
 		why = whyNot(errs, k.ID)
+	}
+	e := &lab.InfraError{
+		What: fmt.Sprintf("cannot start stack.%s: service %q did not start", s.Name, v.Name),
+		Hint: fmt.Sprintf("podman-compose up -d, as %s in %s, says it again", s.Account, s.Folder()),
+		Tail: strings.TrimSpace(said),
+	}
+	if len(errs) > 0 {
+		again := func(line string) bool { return strings.HasSuffix(line, ": "+why) }
+		e.Tail = strings.Join(slices.DeleteFunc(errs, again), "\n")
 	}
 	if port, busy := busyPort(why, v); busy {
 		e.What = fmt.Sprintf("cannot start stack.%s: port %d, which service %q publishes, is taken on %s", s.Name, port, v.Name, m.Ref())
@@ -167,27 +179,30 @@ func unstarted(ctx context.Context, m lab.Running, s lab.Stack, v lab.Service, k
 	return e
 }
 
-// errorLines are podman's errors in what podman-compose printed, without their mark, each once.
+// errorLines are podman's errors in what podman-compose printed, without their mark, each once. What is left out is that
+// podman-compose 1.0.3 then tries to start a container that could not be made.
 func errorLines(said string) []string {
 	var out []string
 	for line := range strings.Lines(said) {
-		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "Error: "); ok && !slices.Contains(out, text) {
+		text, ok := strings.CutPrefix(strings.TrimSpace(line), "Error: ")
+		if ok && !slices.Contains(out, text) && !strings.HasSuffix(text, "no such container") {
 			out = append(out, text)
 		}
 	}
 	return out
 }
 
-// whyNot finds the error of one container. podman names a container that it could not start by its id; what it says of
-// one that it could not make is found by its place: podman-compose 1.0.3 then tries to start it, which fails, too.
+// whyNot finds the error of one container. podman names a container that it could not start by its id, and one that it
+// could not make not at all.
 func whyNot(errs []string, id string) string {
+	const unable = "unable to start container"
 	for _, e := range errs {
-		if _, why, ok := strings.Cut(e, fmt.Sprintf("unable to start container %q: ", id)); ok && id != "" {
+		if _, why, ok := strings.Cut(e, fmt.Sprintf("%s %q: ", unable, id)); ok && id != "" {
 			return why
 		}
 	}
 	for _, e := range errs {
-		if !strings.HasPrefix(e, "unable to start container") && !strings.HasSuffix(e, "no such container") {
+		if !strings.HasPrefix(e, unable) {
 			return e
 		}
 	}
