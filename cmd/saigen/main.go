@@ -127,6 +127,11 @@ func (w *world) run(ctx context.Context) int {
 	if ctx.Err() != nil {
 		return runner.ExitInterrupted
 	}
+	return w.fail(err)
+}
+
+// fail prints an error, unless everything has been said, and returns its exit code.
+func (w *world) fail(err error) int {
 	code, hint, tail := runner.ExitUsage, "", ""
 	if e := (*exitError)(nil); errors.As(err, &e) {
 		if e.err == nil {
@@ -189,7 +194,7 @@ symptoms follow from it: absent without the fault, present with it, gone after t
 			root.AddCommand(c)
 		}
 	}
-	add("labs", w.runCommand(), w.validateCommand(), w.fmtCommand(), w.listCommand(), w.kindsCommand(), w.boxCommand(), w.runsCommand(), w.showCommand(), w.reportCommand(), w.judgeCommand(), w.diffCommand())
+	add("labs", w.runCommand(), w.watchCommand(), w.validateCommand(), w.fmtCommand(), w.listCommand(), w.kindsCommand(), w.boxCommand(), w.runsCommand(), w.showCommand(), w.reportCommand(), w.judgeCommand(), w.diffCommand())
 	add("machines", w.upCommand(), w.attachCommand(), w.shellCommand(), w.execCommand(), w.logsCommand(), w.downCommand())
 	add("host", w.doctorCommand(), w.cacheCommand(), w.gcCommand(), w.versionCommand())
 	return root

@@ -26,7 +26,7 @@ import (
 // scriptCommands are what scripts can do besides testscript's own commands.
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"exits": exits, "interrupted": interrupted, "twice": twice, "killed": killed, "scrub": scrub, "tree": tree, "events": events, "joined": joined,
+		"exits": exits, "interrupted": interrupted, "twice": twice, "killed": killed, "scrub": scrub, "tree": tree, "events": events, "joined": joined, "watched": watching,
 	}
 }
 
@@ -110,6 +110,26 @@ func joined(ts *testscript.TestScript, _ bool, args []string) {
 	_, _ = under.Wait(), stays.Wait()
 	demand(ts, under.ProcessState.ExitCode(), args[1:cut], stays.ProcessState.ExitCode())
 	_, _ = io.WriteString(ts.Stdout(), second.String())
+}
+
+// watching COMMAND… starts saigen watch, interrupts it when it waits, and demands that it ends with 0. What it printed can be
+// looked at as after exec.
+func watching(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var out, errors lockedBuffer
+	cmd := command(ts, ctx, args)
+	cmd.Stdout, cmd.Stderr = &out, &errors
+	ts.Check(cmd.Start())
+	if !await(ctx, func() bool { return strings.Contains(errors.String(), "^C ends\n") }) {
+		_ = cmd.Process.Kill()
+		ts.Fatalf("the watch is not waiting: %s%s", out.String(), errors.String())
+	}
+	ts.Check(cmd.Process.Signal(os.Interrupt))
+	_ = cmd.Wait()
+	demand(ts, 0, args, cmd.ProcessState.ExitCode())
+	_, _ = io.WriteString(ts.Stdout(), out.String())
+	_, _ = io.WriteString(ts.Stderr(), errors.String())
 }
 
 // lockedBuffer is what a command has printed so far.
