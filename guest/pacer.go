@@ -16,22 +16,24 @@ type pacer struct {
 	mu     sync.Mutex
 	next   time.Time     // when the next look may begin
 	cost   time.Duration // of one look
-	looks  int           // that ended since the cost was last measured
+	active int           // looks under way
+	before time.Duration // used, when that was last looked at
+	spent  time.Duration // while looks were under way, since the cost was last measured
+	looks  int           // that ended since then
 	since  time.Time
-	before time.Duration // used, then
 }
 
 const (
-	share       = 4           // looks may take a quarter of a processor
-	measureLook = time.Second // how often the cost is measured
+	share       = 4                      // looks may take a quarter of a processor
+	dearest     = 250 * time.Millisecond // what else the agent does meanwhile is in the measure: a look is not taken to cost more
+	measureLook = time.Second            // how often the cost is measured
 )
 
-func newPacer(used func() time.Duration) *pacer {
-	return &pacer{used: used, since: time.Now(), before: used()}
-}
+func newPacer(used func() time.Duration) *pacer { return &pacer{used: used, since: time.Now()} }
 
-// wait returns when the next look may begin; looks begin in the order in which they asked.
-func (p *pacer) wait(ctx context.Context) error {
+// begin returns when the next look may begin; looks begin in the order in which they asked. end must follow, unless
+// ctx ended.
+func (p *pacer) begin(ctx context.Context) error {
 	p.mu.Lock()
 	at := time.Now()
 	if p.next.After(at) {
@@ -45,22 +47,28 @@ func (p *pacer) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
-		return nil
 	}
-}
-
-// looked counts a look that has ended.
-func (p *pacer) looked() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.looks++
-	now := time.Now()
-	if now.Sub(p.since) < measureLook {
-		return
+	if p.active == 0 {
+		p.before = p.used()
 	}
+	p.active++
+	return nil
+}
+
+// end counts a look that has ended.
+func (p *pacer) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	used := p.used()
-	p.cost = (p.cost + (used-p.before)/time.Duration(p.looks)) / 2 // one look that is dear by chance counts half
-	p.looks, p.since, p.before = 0, now, used
+	p.spent, p.before = p.spent+used-p.before, used
+	p.active--
+	p.looks++
+	if now := time.Now(); now.Sub(p.since) >= measureLook {
+		p.cost = min(dearest, (p.cost+p.spent/time.Duration(p.looks))/2) // one look that is dear by chance counts half
+		p.spent, p.looks, p.since = 0, 0, now
+	}
 }
 
 // processorTime is what this process has used of all processors, in user and kernel mode: see getrusage(2).

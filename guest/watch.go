@@ -66,7 +66,7 @@ func observe(ctx context.Context, p lab.Probe, resumed *atomic.Int64, pace *pace
 		case <-timer.C:
 		}
 		due := time.Now()
-		if pace.wait(ctx) != nil {
+		if pace.begin(ctx) != nil {
 			return nil
 		}
 		began := time.Now()
@@ -77,7 +77,7 @@ func observe(ctx context.Context, p lab.Probe, resumed *atomic.Int64, pace *pace
 		stop := pulse()
 		o := lookOnce(ctx, p.Timeout, look)
 		late := stop()
-		pace.looked()
+		pace.end()
 		if ctx.Err() != nil {
 			return nil // cut short by the end of the watch: it says nothing
 		}
