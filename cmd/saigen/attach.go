@@ -21,9 +21,9 @@ func (w *world) attachCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "attach [RUN]",
 		Short: "Join a run that is under way, or that was left running",
-		Long: `Show what a run shows that is under way, in another terminal or in a CI job on this host: the newest one, or the one that is
-named. ^C leaves it alone. Where it is paused, Enter has it go on. The exit code is that of the run. Of a run whose machines were left running, it
-shows how that came, and what to type next.`,
+		Long: `Show what a run shows that is under way, in another terminal or in a CI job on this host: the newest one, or
+the one that is named. ^C leaves it alone. Where it is paused, Enter has it go on. The exit code is that of the run.
+Of a run whose machines were left running, it shows how that came, and what to type next.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := ""

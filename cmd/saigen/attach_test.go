@@ -53,9 +53,13 @@ func TestStream(t *testing.T) {
 	for _, e := range all {
 		if e.Type != runner.Observed {
 			said[e.Arm+" "+e.Phase+" "+string(e.Type)] = true
-		} else if held[e.Arm+" "+e.Phase] = held[e.Arm+" "+e.Phase]; e.Holds {
-			held[e.Arm+" "+e.Phase]++
+			continue
 		}
+		times := 0
+		if e.Holds {
+			times = 1
+		}
+		held[e.Arm+" "+e.Phase] += times
 	}
 	for _, want := range []string{"  run_started", "fault baseline phase_started", "fault fault appeared", "fault soak cure phase_ended", "  run_ended"} {
 		if !said[want] {

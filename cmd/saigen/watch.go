@@ -29,10 +29,10 @@ func (w *world) watchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "watch LAB [AXIS:VALUE|!AXIS:VALUE ...]",
 		Short: "Run a lab again whenever it is edited, as far as it changed",
-		Long: `Run the variants of a lab, and again those that an edit of the lab's folder, or of what it includes, has changed. Where only limits
-changed, what was observed last is judged with them at once, before the variant runs again. Where the driver has snapshots, a run starts from
-one unless machines, accounts or stacks changed. A mistake in the lab is shown, and the watch goes on. What is edited while a run is under way
-is looked at after it. ^C ends it.`,
+		Long: `Run the variants of a lab, and again those that an edit of the lab's folder, or of what it includes, has changed.
+Where only limits changed, what was observed last is judged with them at once, before the variant runs again. Where
+the driver has snapshots, a run starts from one unless machines, accounts or stacks changed. A mistake in the lab is
+shown, and the watch goes on. What is edited while a run is under way is looked at after it. ^C ends it.`,
 		Example: "  saigen watch labs/stale-dns debian:bookworm trigger:port_taken",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dirs, filters := splitFilters(args)
@@ -113,8 +113,10 @@ func edited(ctx context.Context, news *fsnotify.Watcher) bool {
 			return false
 		case <-news.Events:
 			over = time.After(settle)
-		case <-news.Errors: // it has missed some
-			over = time.After(settle)
+		case err := <-news.Errors:
+			if err != nil { // it has missed some
+				over = time.After(settle)
+			}
 		case <-over:
 			return true
 		}
