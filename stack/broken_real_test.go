@@ -40,14 +40,14 @@ func TestRealBrokenStacks(t *testing.T) {
 	}
 	junit, markdown := filepath.Join(dir, "junit.xml"), filepath.Join(dir, "summary.md")
 	cmd := exec.CommandContext(t.Context(), saigen, "run", "testdata/broken", "--driver", "container", "--junit", junit, "--markdown", markdown)
-	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+dir)
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(dir, "state"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it cleans up
 	terminal, err := cmd.CombinedOutput()
 	t.Logf("%s", terminal)
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 3 {
 		t.Fatalf("got %v, want exit code 3", err)
 	}
-	folder := filepath.Dir(one(t, filepath.Join(dir, "saigen", "runs", "*", runner.SummaryFile)))
+	folder := filepath.Dir(one(t, filepath.Join(dir, "state", "saigen", "runs", "*", runner.SummaryFile)))
 	page := html.UnescapeString(read(t, filepath.Join(folder, "report.html")))
 	summary := strings.ReplaceAll(read(t, markdown), `\`, "")
 	cases := messages(t, junit)
