@@ -36,7 +36,7 @@ type world struct {
 	kinds   labfile.Kinds
 	log     *slog.Logger
 	host    host
-	// watches says that the command looks on: ^C ends it, and nothing has to be healed or destroyed.
+	// watches says that the command looks on, or goes into a machine: ^C ends it, and nothing has to be healed or destroyed.
 	watches atomic.Bool
 }
 

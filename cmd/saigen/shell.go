@@ -68,6 +68,7 @@ func (w *world) execCommand() *cobra.Command {
 // inMachine runs a command in a machine with our own streams, and ends with its exit code.
 func (w *world) inMachine(cmd *cobra.Command, in inside, argv []string) error {
 	ctx := cmd.Context()
+	w.watches.Store(true)
 	m, info, err := w.connect(ctx, in.run, in.machine)
 	if err != nil {
 		return err
