@@ -156,6 +156,9 @@ func (a *armView) waiting(rows []string) string {
 	case runner.Soak:
 		return "the symptoms must stay away"
 	case runner.InForce:
+		if len(rows) == 0 {
+			return "waiting for the symptoms"
+		}
 		var missing []string
 		for _, address := range rows {
 			if role(address) == "symptom" && !a.shown[address] {
