@@ -35,7 +35,7 @@ func table(f *figures, groups []group) string {
 	b.WriteString("| what | budget | saigen: median | p95 | n | by hand: median | n | ratio | budget |\n|---|---|---:|---:|---:|---:|---:|---:|---|\n")
 	for _, l := range linesOf(groups) {
 		m := f.Lines[l.name]
-		if m == nil {
+		if m == nil || len(m.Saigen)+len(m.Hand) == 0 && m.Missing == "" { // nobody asked for it
 			continue
 		}
 		var budgets []string
