@@ -23,7 +23,7 @@ func Connect(ctx context.Context, runtimeDir, name string) (lab.Running, error) 
 	_, err := os.Stat(config)
 	var g agent
 	if err == nil {
-		g, err = dial(limited, config, name)
+		g, err = dial(limited, config, name, dialTime)
 	}
 	if err != nil {
 		return nil, &lab.InfraError{

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
@@ -36,7 +37,8 @@ type Options struct {
 
 // Driver has Vagrant run machines. Its methods may be called from several goroutines.
 type Driver struct {
-	o Options
+	o        Options
+	dialTime time.Duration
 
 	mu       sync.Mutex
 	prepared map[*lab.Lab]*prepared
@@ -57,7 +59,7 @@ type run struct {
 
 // New returns the driver. Nothing is started before the first machine is.
 func New(o Options) *Driver {
-	return &Driver{o: o, prepared: map[*lab.Lab]*prepared{}, runs: map[lab.RunID]*run{}}
+	return &Driver{o: o, dialTime: dialTime, prepared: map[*lab.Lab]*prepared{}, runs: map[lab.RunID]*run{}}
 }
 
 // Name is what --driver takes.

@@ -132,6 +132,9 @@ func (libvirt) settings(e *environment) []string {
 	return v
 }
 
+// kernelArguments: QEMU's clock is steady, so the kernel need not watch it; on a busy host it would come to distrust it.
+const kernelArguments = "console=ttyS0 tsc=reliable no_timer_check "
+
 func (libvirt) machine(e *environment, i int, spec lab.Machine) (m, v []string) {
 	v = []string{
 		fmt.Sprintf("v.memory = %d", memory(spec)),
@@ -142,7 +145,7 @@ func (libvirt) machine(e *environment, i int, spec lab.Machine) (m, v []string) 
 		v = append(v,
 			"v.kernel = "+ruby(path.Join(poolDir(e), b.Kernel)),
 			"v.initrd = "+ruby(path.Join(poolDir(e), b.Initrd)),
-			"v.cmd_line = "+ruby(b.Arguments+" console=ttyS0"),
+			"v.cmd_line = "+ruby(kernelArguments+b.Arguments),
 		)
 		for _, d := range b.disks() {
 			v = append(v, fmt.Sprintf("v.storage :file, path: %s, type: 'qcow2', allow_existing: true", ruby(spec.Name+"-"+d[0]+".qcow2")))

@@ -42,7 +42,7 @@ func (d *Driver) readiness(v *machine, m lab.Machine, p *prepared) []requirement
 				}
 			}
 			var err error
-			v.guest, err = dial(ctx, config, v.name)
+			v.guest, err = dial(ctx, config, v.name, d.dialTime)
 			return err
 		},
 	}}

@@ -119,7 +119,7 @@ func (d *Driver) Restore(ctx context.Context, id lab.RunID, l *lab.Lab, key stri
 	d.o.Log.Debug("vagrant has restored", "run", id, "took", time.Since(began))
 	group, limited := errgroup.WithContext(ctx)
 	for _, v := range all {
-		group.Go(func() error { return v.wake(limited) })
+		group.Go(func() error { return v.wake(limited, d.dialTime) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, e.explain(ctx, all[0].ref, err)
@@ -149,13 +149,13 @@ func (d *Driver) saved(id lab.RunID, key string) (*run, *environment) {
 }
 
 // wake reaches the agent of a machine that was restored, and has it put its clock right.
-func (v *machine) wake(ctx context.Context) (err error) {
+func (v *machine) wake(ctx context.Context, patience time.Duration) (err error) {
 	limited, cancel := context.WithTimeout(ctx, bootTime)
 	defer cancel()
 	if err := v.keepConfig(); err != nil {
 		return err
 	}
-	if v.guest, err = dial(limited, filepath.Join(v.sock, sshConfig), v.name); err != nil {
+	if v.guest, err = dial(limited, filepath.Join(v.sock, sshConfig), v.name, patience); err != nil {
 		return fmt.Errorf("cannot reach the agent of %s: %w", v.ref, err)
 	}
 	return v.guest.Resume(limited)

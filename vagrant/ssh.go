@@ -2,10 +2,12 @@ package vagrant
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/saigen-lab/saigen/guest"
 )
@@ -49,13 +51,30 @@ const reachAgent = `exec /usr/lib/saigen/saigen guest pipe --socket ` + agentSoc
 // agentSocket is where the agent listens in a machine.
 const agentSocket = "/run/saigen-host/agent.sock"
 
-// dial reaches the agent in a machine that has it.
-func dial(ctx context.Context, config, machine string) (agent, error) {
-	c, err := guest.ConnectCommand(ctx, sshCommand(config, machine, asRoot(reachAgent)))
-	if err != nil {
-		return nil, err
+// dialTime is how long ssh may go on failing. sshd may not be up yet, and a machine that comes back from a snapshot may
+// still be ending a login of the time before, with which the first new one ends too.
+const dialTime = 20 * time.Second
+
+// dial reaches the agent in a machine that has it, for which ssh is given some time.
+func dial(ctx context.Context, config, machine string, patience time.Duration) (agent, error) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); ; {
+		c, err := guest.ConnectCommand(ctx, sshCommand(config, machine, asRoot(reachAgent)))
+		switch {
+		case err == nil:
+			return c, nil
+		case ctx.Err() != nil:
+			return nil, errors.Join(context.Cause(ctx), err)
+		case time.Since(began) > patience:
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), err)
+		case <-tick.C:
+		}
 	}
-	return c, nil
 }
 
 // install brings the agent into a machine and starts it there.

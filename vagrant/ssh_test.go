@@ -1,12 +1,14 @@
 package vagrant
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -18,7 +20,7 @@ func TestDialExplains(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	_, err := dial(t.Context(), "/the/config", "server")
+	_, err := dial(t.Context(), "/the/config", "server", 0)
 	var infra *lab.InfraError
 	if !errors.As(err, &infra) || !strings.Contains(infra.Tail, "Permission denied") {
 		t.Errorf("the error is %v", err)
@@ -26,6 +28,26 @@ func TestDialExplains(t *testing.T) {
 	args, err := os.ReadFile(filepath.Join(bin, "ssh.args"))
 	if err != nil || !strings.HasPrefix(string(args), "-F /the/config ") || !strings.Contains(string(args), " server if ") {
 		t.Errorf("ssh was called with %s, %v", args, err)
+	}
+}
+
+// A machine whose ssh does not work at first is reached all the same; one that never does is given up.
+func TestDialIsPatient(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "ssh"), []byte("#!/bin/sh\necho x >> $0.calls; exit 255\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	if _, err := dial(t.Context(), "/the/config", "server", 500*time.Millisecond); err == nil {
+		t.Error("nobody was reached")
+	}
+	if calls, err := os.ReadFile(filepath.Join(bin, "ssh.calls")); err != nil || len(calls) < 4 {
+		t.Errorf("ssh was called %d times, %v", len(calls)/2, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := dial(ctx, "/the/config", "server", time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("when there is no time left: %v", err)
 	}
 }
 

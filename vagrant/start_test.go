@@ -47,6 +47,7 @@ func fakeDriver(t *testing.T, ssh string) (*Driver, *lab.Lab, string) {
 		Log:     slog.New(slog.DiscardHandler),
 	})
 	l := &lab.Lab{Machines: []lab.Machine{{Name: "server"}}}
+	d.dialTime = 0
 	d.prepared[l] = &prepared{provider: "virtualbox", boxes: map[string]box{"server": {name: "b", file: "b.box"}}}
 	return d, l, filepath.Join(dir, "scratch", "vagrant", "0")
 }
