@@ -198,7 +198,9 @@ func wanted(only, group, line string) bool {
 func (w *work) measure(ctx context.Context, g group) (err error) {
 	missing := func(why string) {
 		for _, l := range g.lines {
-			w.figures.Lines[l.name].Missing = why
+			if m := w.figures.Lines[l.name]; w.wanted(l.name) && (len(m.Saigen) == 0 || len(m.Hand) == 0) {
+				m.Missing = why
+			}
 		}
 	}
 	if g.lacks != nil {
