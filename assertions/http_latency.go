@@ -46,8 +46,9 @@ type HTTPLatency struct {
 // PerLine says that a request takes a given time for each log line of a kind that it causes: so many failed attempts, so
 // many seconds. Each request carries a query parameter saigen=<random>, and its lines are those that contain it.
 //
-// It holds when at least one request has matching lines, every such request took the given time for each of them, and
-// every request without any was faster than one line's time.
+// It holds when at least one request has matching lines, at the median such a request took the given time for each of them,
+// and every request without any was faster than one line's time. The median, because two requests that wait for the same
+// thing share what is left of the wait.
 type PerLine struct {
 	// The service whose log is read.
 	Service lab.ServiceName `hcl:"service" json:"service"`
@@ -89,7 +90,7 @@ func (p *PerLine) check() []lab.Problem {
 	}
 	if low, high := p.Time.Interval(); low <= 0 || math.IsInf(high, 1) {
 		return []lab.Problem{{Attr: "per_line.time", Summary: "both ends are needed",
-			Detail: "The time of each line is multiplied by the number of lines, which needs a lower end above 0 and an upper end. Write it as \"2.9s to 3.5s\"."}}
+			Detail: "A request without a line must be faster than the lower end, and one with lines must not take longer than they explain. Write it as \"2.9s to 3.5s\"."}}
 	}
 	return nil
 }
@@ -180,24 +181,27 @@ func rank(sorted []float64, part float64) float64 {
 	return sorted[max(0, i)]
 }
 
+// holds compares the median, because a request that comes to an address while another one waits for it already waits for
+// the rest of that time only. What no line explains must not be slow.
 func (p *PerLine) holds(history []lab.Observation) bool {
-	low, high := p.Time.Interval()
-	explained := false
+	low, _ := p.Time.Interval()
+	var each []float64
 	for _, o := range history {
 		if !measured(o.Values) {
 			continue
 		}
-		k, s := o.Values["lines"], o.Values["seconds"]
-		switch {
+		switch k, s := o.Values["lines"], o.Values["seconds"]; {
 		case k == 0 && s >= low:
 			return false
-		case k > 0 && (s < k*low || s > k*high):
-			return false
 		case k > 0:
-			explained = true
+			each = append(each, s/k)
 		}
 	}
-	return explained
+	if len(each) == 0 {
+		return false
+	}
+	slices.Sort(each)
+	return p.Time.Holds(rank(each, 0.5))
 }
 
 func (p *PerLine) summary(r response, lines int) string {

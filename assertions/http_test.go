@@ -126,6 +126,8 @@ func TestHTTPLatencyHolds(t *testing.T) {
 		{"slow without a line", HTTPLatency{PerLine: per}, []lab.Observation{lines(3.06, 1), lines(3, 0)}, false},
 		{"slower than its lines", HTTPLatency{PerLine: per}, []lab.Observation{lines(9, 2)}, false},
 		{"faster than its lines", HTTPLatency{PerLine: per}, []lab.Observation{lines(3, 2)}, false},
+		{"one that came to a wait under way", HTTPLatency{PerLine: per}, []lab.Observation{lines(9.2, 3), lines(2.5, 1), lines(6.1, 2)}, true},
+		{"most are faster than their lines", HTTPLatency{PerLine: per}, []lab.Observation{lines(3.1, 1), lines(2.5, 1), lines(1.4, 1)}, false},
 		{"explained but not slow enough", HTTPLatency{PerLine: per, Max: "over 10s"}, []lab.Observation{lines(3.06, 1)}, false},
 	} {
 		if got := c.kind.Holds(c.history); got != c.holds {

@@ -5,8 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"math"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,20 +119,19 @@ func markURL(address string) (marked, mark string, err error) {
 	return u.String(), mark, nil
 }
 
-// explain says how long one line took, from the fastest to the slowest, and how many lines there were.
+// explain says how long one line took, at the median and at its extremes, and how many lines there were.
 func (p *PerLine) explain(history []lab.Observation) string {
-	lines, requests, least, most := 0, 0, math.Inf(1), 0.0
+	lines := 0
+	var all []float64
 	for _, o := range history {
-		each, ok := o.Values["seconds_per_line"]
-		if !ok || !measured(o.Values) {
-			continue
+		if each, ok := o.Values["seconds_per_line"]; ok && measured(o.Values) {
+			lines += int(o.Values["lines"])
+			all = append(all, each)
 		}
-		lines += int(o.Values["lines"])
-		requests++
-		least, most = min(least, each), max(most, each)
 	}
 	if lines == 0 {
 		return "no line"
 	}
-	return fmt.Sprintf("%.2f to %.2f s for each of %s, in %d", least, most, plural(lines, "line"), requests)
+	slices.Sort(all)
+	return fmt.Sprintf("%.2f s (%.2f to %.2f) for each of %s, in %d", rank(all, 0.5), all[0], all[len(all)-1], plural(lines, "line"), len(all))
 }

@@ -140,6 +140,7 @@ symptom "dns_answers" "eight_answers" {
   within = "60s"
 }
 
+# At the median: a request to an address that another request waits for shares its wait.
 # connect() to an address that nobody has any more gives up after three ARP requests, one second apart.
 symptom "http_latency" "three_seconds_for_each_dead_address" {
   stack       = stack.alice
