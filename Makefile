@@ -14,7 +14,7 @@ BENCH_PACKAGES := curl bind9-dnsutils qemu-system-x86 qemu-utils e2fsprogs
 # What the vagrant driver needs. Its tests run where it is installed, with a libvirtd of their own.
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils
 
-.PHONY: demo build check test bench fmt help setup setup-vagrant
+.PHONY: demo build check test test-vms bench fmt help setup setup-vagrant
 
 demo: setup build ## reproduce a real incident: install what is missing, build, run the first lab
 	bin/saigen run labs/stale-dns debian:bookworm trigger:port_taken
@@ -31,6 +31,12 @@ test: setup check ## every test: the races, the real machines, and every lab of 
 	CGO_ENABLED=1 go test -race ./lab ./labfile ./runner ./report ./stack ./labtest ./ledger
 	SAIGEN_REAL=1 go test -count=1 -p 1 -timeout 55m ./...
 
+test-vms: PACKAGES += $(TEST_PACKAGES) $(VAGRANT_PACKAGES)
+test-vms: NO_DAEMONS := 1
+test-vms: setup ## the vagrant driver, and the labs on VMs: as root, as a normal user and by Vagrant; over half an hour without KVM
+	SAIGEN_REAL=1 go test -count=1 -timeout 60m ./vagrant
+	SAIGEN_VMS=1 go test -count=1 -timeout 120m -run 'OnQEMU|OnVagrant|AsNormalUser' ./labs
+
 bench: PACKAGES += $(BENCH_PACKAGES)
 bench: setup build ## measure what saigen costs beside the same done by hand, and write docs/performance.md; ONLY=line, REPEAT=n
 	go run -trimpath -ldflags '-s -w' ./bench $(if $(ONLY),-only $(ONLY)) $(if $(REPEAT),-repeat $(REPEAT))
@@ -40,7 +46,7 @@ fmt: build ## format Go and lab files
 	bin/saigen fmt labs
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Packages with daemons are installed without starting them: see policy-rc.d in invoke-rc.d(8).
 setup-vagrant: PACKAGES := $(VAGRANT_PACKAGES)

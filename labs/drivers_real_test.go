@@ -20,11 +20,11 @@ import (
 // The verdict of the first incident must not depend on the boundary: what TestRealLabs shows with the driver container,
 // these tests show with VMs.
 
-// needRealMachines skips a test that starts machines, unless it is asked for.
-func needRealMachines(t *testing.T, programs ...string) {
+// needVMs skips a test that runs labs on VMs, unless it is asked for.
+func needVMs(t *testing.T, programs ...string) {
 	t.Helper()
-	if os.Getenv("SAIGEN_REAL") != "1" {
-		t.Skip("starts machines: set SAIGEN_REAL=1")
+	if os.Getenv("SAIGEN_VMS") != "1" {
+		t.Skip("takes ten minutes for each variant where there is no KVM: make test-vms")
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -123,14 +123,14 @@ func (h *host) verdicts(driver string, triggers ...string) {
 }
 
 func TestRealStaleDNSOnQEMU(t *testing.T) {
-	needRealMachines(t, "qemu-system-x86_64")
+	needVMs(t, "qemu-system-x86_64")
 	h := newHost(t)
 	h.run(h.binary, "run", "stale-dns", "debian:bookworm", "!trigger:session_killed_alone", "--driver", "qemu")
 	h.verdicts("qemu", "port_taken", "session_killed")
 }
 
 func TestRealStaleDNSOnVagrant(t *testing.T) {
-	needRealMachines(t, "vagrant", "virsh", "/usr/sbin/libvirtd", "ssh")
+	needVMs(t, "vagrant", "virsh", "/usr/sbin/libvirtd", "ssh")
 	h := newHost(t)
 	variant := []string{"stale-dns", "debian:bookworm", "trigger:port_taken"}
 	// Beside the test's own libvirtd there is no network: what comes from Debian's archive is brought before.
@@ -158,7 +158,7 @@ exec setpriv --reuid ` + userName + ` --regid ` + userName + ` --clear-groups --
 `
 
 func TestRealStaleDNSAsNormalUser(t *testing.T) {
-	needRealMachines(t, "qemu-system-x86_64", "unshare", "setpriv", "newuidmap")
+	needVMs(t, "qemu-system-x86_64", "unshare", "setpriv", "newuidmap")
 	h := newHost(t)
 	home := filepath.Join(h.dir, "home")
 	lines := map[string]string{
