@@ -209,7 +209,7 @@ func TestLooksThatCostMuch(t *testing.T) {
 		var looks atomic.Int64
 		look := func(context.Context) (lab.Observation, error) {
 			looks.Add(1)
-			time.Sleep(60 * time.Millisecond)
+			<-time.After(60 * time.Millisecond)
 			used.Add(int64(60 * time.Millisecond))
 			return lab.Observation{}, nil
 		}
