@@ -191,6 +191,26 @@ func usersHome() (string, error) {
 	return filepath.Join(home, ".vagrant.d"), err
 }
 
+// listPlugins is what Vagrant says of the user's plugins. A user who has never used Vagrant has none of his own, and gets no
+// folder for them from this question.
+func listPlugins(ctx context.Context) (string, error) {
+	env := plainEnv("VAGRANT_CHECKPOINT_DISABLE=1", "VAGRANT_NO_COLOR=1")
+	home, err := usersHome()
+	if err == nil {
+		_, err = os.Stat(home)
+	}
+	if err != nil {
+		empty, err := os.MkdirTemp("", "saigen-vagrant-")
+		if err != nil {
+			return "", fmt.Errorf("cannot ask Vagrant for its plugins: %w", err)
+		}
+		defer func() { _ = os.RemoveAll(empty) }()
+		env = append(env, "VAGRANT_HOME="+empty)
+	}
+	out, err := tool{argv: []string{"vagrant", "plugin", "list"}, env: env}.run(ctx)
+	return string(out), err
+}
+
 // shareBoxes has a team's Vagrantfile find the boxes that the user has, and keeps those that it fetches for the next time.
 func (e *environment) shareBoxes() error {
 	users, err := usersHome()

@@ -67,8 +67,8 @@ func defaultProvider(ctx context.Context) string {
 	if p := os.Getenv("VAGRANT_DEFAULT_PROVIDER"); p != "" {
 		return p
 	}
-	out, err := tool{argv: []string{"vagrant", "plugin", "list"}, env: plainEnv("VAGRANT_CHECKPOINT_DISABLE=1", "VAGRANT_NO_COLOR=1")}.run(ctx)
-	if err == nil && !strings.Contains(string(out), "vagrant-libvirt") {
+	plugins, err := listPlugins(ctx)
+	if err == nil && !strings.Contains(plugins, "vagrant-libvirt") {
 		return "virtualbox" // the one that Vagrant brings along
 	}
 	return "libvirt"

@@ -53,12 +53,12 @@ func checkProvider(ctx context.Context) error {
 			return nil
 		}
 	}
-	out, err := tool{argv: []string{"vagrant", "plugin", "list"}, env: plainEnv("VAGRANT_CHECKPOINT_DISABLE=1", "VAGRANT_NO_COLOR=1")}.run(ctx)
+	plugins, err := listPlugins(ctx)
 	if err != nil {
 		return err
 	}
 	for _, p := range []string{"vagrant-libvirt", "vagrant-vmware", "vagrant-parallels", "vagrant-qemu"} {
-		if strings.Contains(string(out), p) {
+		if strings.Contains(plugins, p) {
 			return nil
 		}
 	}

@@ -47,12 +47,17 @@ func TestProviderIsAPluginOrAProgram(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("vagrant", "echo 'vagrant-share (1.0, global)'")
+	users := filepath.Join(bin, "users")
+	t.Setenv("VAGRANT_HOME", users)
+	write("vagrant", "mkdir -p $VAGRANT_HOME; echo 'vagrant-share (1.0, global)'")
 	if err := checkProvider(t.Context()); err == nil {
 		t.Error("a Vagrant without a provider is enough")
 	}
 	if got := defaultProvider(t.Context()); got != "virtualbox" {
 		t.Errorf("without plugins the provider is %q", got)
+	}
+	if _, err := os.Stat(users); err == nil {
+		t.Error("the user got a folder from being asked")
 	}
 	write("vagrant", "echo 'vagrant-libvirt (0.11.2, system)'")
 	if err := checkProvider(t.Context()); err != nil {
