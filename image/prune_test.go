@@ -2,6 +2,7 @@ package image
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -127,7 +128,8 @@ func TestOtherProcess(t *testing.T) {
 		}
 		_, _, err := c.Make(t.Context(), KindSnapshot, "bb", "it", quiet, func(tmp string) error {
 			write(t, filepath.Join(tmp, "half"), "")
-			select {} // until it is killed
+			_, err := io.Copy(io.Discard, os.Stdin) // until it is killed; a program that waits for nothing at all is ended by Go
+			return err
 		})
 		t.Fatal("it has been made: ", err)
 	}
@@ -135,6 +137,9 @@ func TestOtherProcess(t *testing.T) {
 	entryOf(t, c, KindDisk, "aa", 1, time.Hour)
 	other := exec.Command(os.Args[0], "-test.run=^TestOtherProcess$")
 	other.Env = append(os.Environ(), "SAIGEN_IMAGE_HOLD="+c.dir)
+	if _, err := other.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}
