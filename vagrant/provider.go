@@ -63,6 +63,9 @@ func memory(m lab.Machine) int64 {
 	return defaultMemory >> 20
 }
 
+// Processors implements lab.Hypervisor.
+func (d *Driver) Processors(m lab.Machine) int { return cpus(m) }
+
 func cpus(m lab.Machine) int {
 	if m.CPUs > 0 {
 		return m.CPUs
