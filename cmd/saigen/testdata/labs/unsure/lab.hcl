@@ -24,5 +24,5 @@ symptom "fake" "sick" {
   machine = machine.server
   value   = "sick"
   every   = "5ms"
-  within  = "50ms"
+  within  = "1s"
 }
