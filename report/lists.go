@@ -17,7 +17,7 @@ type RunLine struct {
 	Took    time.Duration // 0: not known
 	Trials  int
 	Exit    int    // the exit code that it ended with
-	State   string // "running", "up", "killed": printed instead of what Exit means; empty: it ended
+	State   string // "running", "up", "down", "killed": printed instead of what Exit means; empty: it ended
 }
 
 // Runs prints the table of saigen runs, in the order given.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -360,11 +359,12 @@ func (w *world) sayNext(s *session) {
 	if len(s.info.Accounts) > 0 {
 		account = " --account " + s.info.Accounts[0]
 	}
+	pad := func(command string) string { return fmt.Sprintf("%-*s", len("saigen shell")+len(account), command) }
 	fmt.Fprintf(w.stderr, `
 The machines run on. What to type next:
 
-    saigen shell%s      look around
-    saigen logs%s -f    follow the journal
-    saigen down%s       remove them
-`, account, strings.Repeat(" ", len(account)), strings.Repeat(" ", len(account)))
+    %s  look around
+    %s  follow the journal
+    %s  remove them
+`, pad("saigen shell"+account), pad("saigen logs -f"), pad("saigen down"))
 }

@@ -33,6 +33,8 @@ func (w *world) runsCommand() *cobra.Command {
 				switch {
 				case r.UpAs != "" && w.isUp(r.ID):
 					row.State = "up"
+				case r.UpAs != "" && row.State == "killed":
+					row.State = "down"
 				case ledger.Owned(filepath.Join(p.runs, string(r.ID))):
 					row.State = "running"
 				}
