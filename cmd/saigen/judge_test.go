@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,13 +93,13 @@ func TestSetLimit(t *testing.T) {
 	for _, c := range []struct{ set, want string }{
 		{"symptom.http_latency.slow_pages.p95=over 60s", ""},
 		{"symptom.http_latency.slow_pages.p99=over 60s", ""}, // one that the lab does not use
-		{"symptom.http_latency.three_seconds_for_each_dead_address.per_line.time=1s to 2s", ""},
+		{"symptom.http_latency.slow_pages.per_line.time=1s to 2s", ""},
 		{"symptom.dns_answers.eight_answers.size=140", ""},
 		{"symptom.dns_answers.eight_answers.twice=false", ""},
 		{"symptom.log.no_route.within=5s", ""},
 		{"invariant.http.bob_is_served.time = under 1s", ""},
 		{"symptom.dns_answers.eight_answers.size=many", "cannot unmarshal string"},
-		{"symptom.http_latency.slow_pages.per_line.time=1s to 2s", `no block "per_line"`},
+		{"symptom.http_latency.no_lines.per_line.time=1s to 2s", `no block "per_line"`},
 		{"symptom.http_latency.slow_pages.url=https://localhost/", `"url" is no limit of a http_latency`},
 		{"symptom.http_latency.slow_pages.p95=0", "is not a limit"},
 		{"symptom.http_latency.slow_pages.within=soon", "is not a duration"},
@@ -107,6 +108,10 @@ func TestSetLimit(t *testing.T) {
 		{"invariant.process.bobs_dns_runs.within=5s", `"within" is no limit of a process. Its limits are "count"`},
 	} {
 		l := frozen(t, staleDNS(t)[0])
+		plain := l.Symptoms[slices.IndexFunc(l.Symptoms, func(a lab.Assertion) bool { return a.Kind == "http_latency" })]
+		plain.Name, plain.Settings = "no_lines", json.RawMessage(`{"stack": "stack.alice", "url": "https://localhost:4430/", "p95": "over 3s"}`)
+		l.Symptoms = append(l.Symptoms, plain)
+		l = frozen(t, l)
 		was := frozen(t, l)
 		err := labfile.SetLimit(l, testKinds(), c.set)
 		switch {
