@@ -40,10 +40,21 @@ func (t *Trial) Unwatched(l *lab.Lab, o *Outcome) string {
 			}
 		}
 	}
-	if len(missing) == 0 {
-		return ""
+	if len(missing) > 0 {
+		return strings.Join(missing, "; ") + ", because every symptom of the run had appeared by then"
 	}
-	return strings.Join(missing, "; ") + ", because every symptom of the run had appeared by then"
+	var untried []string
+	if o.Verdict == lab.Reproduced {
+		for _, rem := range l.Remedies {
+			if !slices.ContainsFunc(o.Remedies, func(r RemedyResult) bool { return r.Name == rem.Name }) {
+				untried = append(untried, rem.Name)
+			}
+		}
+	}
+	if len(untried) > 0 {
+		return "never tried, because a symptom was missing when the lab was run: " + strings.Join(untried, ", ")
+	}
+	return ""
 }
 
 // Differs says why a lab cannot judge what was observed with another one: what was done, or the way of looking, was
