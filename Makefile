@@ -14,7 +14,7 @@ BENCH_PACKAGES := curl bind9-dnsutils qemu-system-x86 qemu-utils e2fsprogs
 # What the vagrant driver needs. Its tests run where it is installed, with a libvirtd of their own.
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils
 
-.PHONY: demo build check test test-vms bench fmt help setup setup-vagrant
+.PHONY: demo build check test test-vms bench fmt help setup
 
 demo: setup build ## reproduce a real incident: install what is missing, build, run the first lab
 	bin/saigen run labs/stale-dns debian:bookworm trigger:port_taken
@@ -48,11 +48,9 @@ fmt: build ## format Go and lab files
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Packages with daemons are installed without starting them: see policy-rc.d in invoke-rc.d(8).
-setup-vagrant: PACKAGES := $(VAGRANT_PACKAGES)
-setup-vagrant: NO_DAEMONS := 1
-# Installs only what is missing, and says so.
-setup setup-vagrant:
+# Installs only what is missing, and says so; with NO_DAEMONS, without starting the daemons of what it installs: see
+# policy-rc.d in invoke-rc.d(8).
+setup:
 	@missing=; for p in $(PACKAGES); do \
 	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; \
 	done; \
