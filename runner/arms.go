@@ -49,8 +49,9 @@ func (t *attempt) arms(ctx context.Context, record *Record) error {
 			stop(errOtherArm)
 		}
 	})
+	beside := r.sideBySide(t.l)
 	both.Go(func() {
-		if !r.sideBySide(t.l) {
+		if !beside {
 			<-p.ended
 			if errFault != nil {
 				return
@@ -82,7 +83,7 @@ func (t *attempt) arms(ctx context.Context, record *Record) error {
 			a.into(record)
 		}
 	}
-	if r.sideBySide(t.l) {
+	if beside {
 		t.keepSeen(ctx, fault)
 	}
 	t.explain(ctx, record, fault, control)
