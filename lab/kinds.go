@@ -46,6 +46,13 @@ type Explainer interface {
 	Explain(history []Observation) string
 }
 
+// Measurer is implemented by assertions that get numbers from many observations together.
+type Measurer interface {
+	// Measure returns them by name. history is as for Holds. Without it, the numbers of an assertion are the Values of its
+	// newest observation.
+	Measure(history []Observation) map[string]float64
+}
+
 // Patient is implemented by assertions whose looks may take long by their settings.
 type Patient interface {
 	// Longest is the time after which a look has gone wrong.

@@ -46,15 +46,26 @@ func (v Variant) String() string {
 	return s
 }
 
-// Image is a root filesystem, named by the hash of what it is built from. Exactly one of Debian, Go and OCI is set.
+// Image is a root filesystem, named by the hash of what it is built from. One of Debian, Go and OCI is set; Debian may have
+// Go beside it, and only Debian has packages, C and NPM.
 type Image struct {
-	Name     string   `json:"name"`
-	Debian   string   `json:"debian,omitempty"`   // suite: "bookworm"
-	Snapshot string   `json:"snapshot,omitempty"` // snapshot.debian.org timestamp, "20240601T000000Z"; empty: the current archive
-	Packages []string `json:"packages,omitempty"`
-	Go       Path     `json:"go,omitempty"`  // folder of a main package
-	OCI      string   `json:"oci,omitempty"` // reference by digest
-	Pos      Pos      `json:"-"`
+	Name     string            `json:"name"`
+	Debian   string            `json:"debian,omitempty"`   // suite: "bookworm"
+	Snapshot string            `json:"snapshot,omitempty"` // snapshot.debian.org timestamp, "20240601T000000Z"; empty: the current archive
+	Packages []string          `json:"packages,omitempty"`
+	Go       Path              `json:"go,omitempty"`      // folder of a main package: /app alone, /usr/local/bin/<folder's name> in a Debian image
+	Modules  map[string]string `json:"modules,omitempty"` // versions that replace those of the folder's go.mod, by module path
+	C        []CProgram        `json:"c,omitempty"`
+	NPM      Path              `json:"npm,omitempty"` // folder with package.json and package-lock.json: /srv/<folder's name>, its modules installed
+	OCI      string            `json:"oci,omitempty"` // reference by digest
+	Pos      Pos               `json:"-"`
+}
+
+// CProgram is a C source that is compiled when the image is built, with the image's own suite's gcc. The compiler is not in the image.
+type CProgram struct {
+	Output string   `json:"output"` // absolute path in the image: "/usr/local/lib/nosys.so"
+	Source Path     `json:"source"` // one file
+	Flags  []string `json:"flags,omitempty"`
 }
 
 // Need is something that not every driver gives to a machine.
@@ -62,11 +73,12 @@ type Need string
 
 // The needs.
 const (
-	OwnKernel Need = "own_kernel" // a kernel that the machine shares with nobody: its version, its limits, its sysctls
+	OwnKernel Need = "own_kernel"  // a kernel that the machine shares with nobody: its version, its limits, its sysctls
+	OwnPIDMax Need = "own_pid_max" // a kernel.pid_max that the machine shares with nobody: a kernel of its own, or a pid namespace on Linux 6.14 and later
 )
 
 // Needs lists them all, for messages and completion.
-func Needs() []Need { return []Need{OwnKernel} }
+func Needs() []Need { return []Need{OwnKernel, OwnPIDMax} }
 
 // Vagrant says how the vagrant driver comes by the lab's machines. At most one of File and Box is set.
 type Vagrant struct {
@@ -161,10 +173,32 @@ type Assertion struct {
 	Every    Duration        `json:"every"`            // from the start of one look to the start of the next; looks never overlap
 	Within   Duration        `json:"within,omitempty"` // a symptom must appear, a readiness probe must hold, in this time
 	Hint     string          `json:"hint,omitempty"`   // what to look at when a readiness probe never holds
+	Figures  []Figure        `json:"figures,omitempty"`
 	Settings json.RawMessage `json:"settings"`
 	Do       Observer        `json:"-"`
 	Pos      Pos             `json:"-"`
 }
+
+// Figure is one number of an assertion that stands in the results, beside what the incident's report said.
+type Figure struct {
+	Name     string `json:"name"`               // "answers"
+	Value    string `json:"value"`              // which of the assertion's numbers; see Measurer
+	Unit     Unit   `json:"unit,omitempty"`     // how it is written; empty: a plain number
+	Incident string `json:"incident,omitempty"` // what the report said of it, in its own words: "8"
+}
+
+// Unit is how a figure is written.
+type Unit string
+
+// The units.
+const (
+	Seconds Unit = "seconds" // as a duration
+	Bytes   Unit = "bytes"   // as a size
+	Percent Unit = "percent" // of a fraction of 1
+)
+
+// Units lists them all, for messages and completion.
+func Units() []Unit { return []Unit{Seconds, Bytes, Percent} }
 
 // Address is how the lab file and the evidence name it: "symptom.dns_answers.dead_addresses".
 func (a Assertion) Address() string { return a.Role + "." + a.Kind + "." + a.Name }
