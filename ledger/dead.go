@@ -52,13 +52,9 @@ func list(runsDir string, want func(r Run, owned bool) bool) ([]Run, error) {
 			errs = append(errs, fmt.Errorf("cannot read ledger: %w", err))
 			continue
 		}
-		id, entries, kept, _, err := parse(data)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("cannot read ledger of run %s: %w", f.Name(), err))
-			continue
-		}
-		r := Run{ID: id, Dir: dir, Kept: kept, Entries: entries}
-		if len(entries) > 0 && want(r, Owned(dir)) {
+		was := parse(data)
+		r := Run{ID: was.run, Dir: dir, Kept: was.kept, Entries: was.entries}
+		if len(was.entries)+len(was.damaged) > 0 && want(r, Owned(dir)) {
 			runs = append(runs, r)
 		}
 	}

@@ -61,8 +61,10 @@ type Ledger struct {
 	mu      sync.Mutex
 	file    *os.File
 	lock    *os.File
+	size    int64 // of file: what is behind it was not written whole
 	entries []Entry
 	kept    bool
+	damaged []int // lines that could not be read
 }
 
 // Option changes how a ledger undoes.
@@ -108,21 +110,18 @@ func (l *Ledger) load() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot read ledger: %w", err)
 	}
-	run, entries, kept, good, err := parse(data)
-	if err != nil {
-		return fmt.Errorf("cannot read ledger %s: %w", name, err)
+	was := parse(data)
+	if was.run != "" {
+		l.run = was.run
 	}
-	if run != "" {
-		l.run = run
-	}
-	l.entries, l.kept = entries, kept
+	l.entries, l.kept, l.damaged, l.size = was.entries, was.kept, was.damaged, int64(was.whole)
 	if l.file, err = os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
 		return fmt.Errorf("cannot open ledger: %w", err)
 	}
-	if err := l.file.Truncate(int64(good)); err != nil {
+	if err := l.file.Truncate(l.size); err != nil {
 		return fmt.Errorf("cannot repair ledger: %w", err)
 	}
-	if good == 0 {
+	if l.size == 0 {
 		if err := l.append(line{Run: l.run}); err != nil {
 			return err
 		}
@@ -131,26 +130,35 @@ func (l *Ledger) load() error {
 	return nil
 }
 
-// parse reads the lines of a ledger. good is the length of the part that was written whole: a process can be killed in
-// the middle of a line, and then the thing of that line was not made.
-func parse(data []byte) (run lab.RunID, entries []Entry, kept bool, good int, err error) {
+// parsed is what a ledger's file says.
+type parsed struct {
+	run     lab.RunID
+	entries []Entry
+	kept    bool
+	whole   int   // length of the part that was written whole, in bytes
+	damaged []int // lines that cannot be read, from 1
+}
+
+// parse reads the lines of a ledger. A process can be killed in the middle of a line: then the thing of that line was not
+// made. Any other line that cannot be read is a damage, and no reason to leave what the others name.
+func parse(data []byte) (p parsed) {
 	for n := 1; ; n++ {
-		end := bytes.IndexByte(data[good:], '\n')
+		end := bytes.IndexByte(data[p.whole:], '\n')
 		if end < 0 {
-			return run, entries, kept, good, nil
+			return p
 		}
 		var ln line
-		if err := json.Unmarshal(data[good:good+end], &ln); err != nil {
-			return "", nil, false, 0, fmt.Errorf("line %d: %w", n, err)
-		}
-		good += end + 1
+		err := json.Unmarshal(data[p.whole:p.whole+end], &ln)
+		p.whole += end + 1
 		switch {
+		case err != nil:
+			p.damaged = append(p.damaged, n)
 		case ln.Run != "":
-			run = ln.Run
+			p.run = ln.Run
 		case ln.Kept:
-			kept = true
+			p.kept = true
 		case ln.Kind != "":
-			entries = append(entries, ln.Entry)
+			p.entries = append(p.entries, ln.Entry)
 		}
 	}
 }
@@ -195,12 +203,15 @@ func (l *Ledger) append(ln line) error {
 	if err != nil {
 		return fmt.Errorf("cannot write ledger: %w", err)
 	}
-	if _, err := l.file.Write(append(data, '\n')); err != nil {
-		return fmt.Errorf("cannot write ledger: %w", err)
+	data = append(data, '\n')
+	if _, err = l.file.Write(data); err == nil {
+		err = l.file.Sync()
 	}
-	if err := l.file.Sync(); err != nil {
-		return fmt.Errorf("cannot write ledger: %w", err)
+	if err != nil {
+		// On a full disk half a line may have been written, and the next one must not stand behind it.
+		return errors.Join(fmt.Errorf("cannot write ledger: %w", err), l.file.Truncate(l.size))
 	}
+	l.size += int64(len(data))
 	return nil
 }
 
@@ -226,7 +237,10 @@ func (l *Ledger) Undo(ctx context.Context) error {
 			left = append([]Entry{e}, left...)
 		}
 	}
-	l.entries = left
+	for _, n := range l.damaged {
+		errs = append(errs, fmt.Errorf("cannot read line %d of the ledger of run %s: what it named is not undone", n, l.run))
+	}
+	l.entries, l.damaged = left, nil
 	if err := l.rewrite(); err != nil {
 		errs = append(errs, err)
 	}
@@ -262,7 +276,7 @@ func (l *Ledger) rewrite() error {
 		return fmt.Errorf("cannot open ledger: %w", err)
 	}
 	_ = l.file.Close()
-	l.file, l.kept = file, false
+	l.file, l.size, l.kept = file, int64(b.Len()), false
 	return syncDir(l.dir)
 }
 

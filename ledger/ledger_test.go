@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // noted is an undoer that notes the order.
@@ -115,13 +117,68 @@ func TestTornLastLine(t *testing.T) {
 	}
 }
 
-func TestTornInTheMiddle(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, fileName), []byte("{\"run\":\"r1\"}\n{\"kind\n{\"kept\":true}\n"), 0o600); err != nil {
+// A damaged line, from a disk that was full say, is told once, and is no reason to leave what the others name.
+func TestDamagedLine(t *testing.T) {
+	runs := t.TempDir()
+	dir, order := filepath.Join(runs, "r1"), []string(nil)
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(dir, "r1"); err == nil || !strings.Contains(err.Error(), "line 2") {
-		t.Errorf("open says %v", err)
+	text := `{"run":"r1"}` + "\n" + `{"kind":"note","path":"a"}` + "\n" + `{"kind":"no{"kind":"note","path":"b"}` + "\n" + `{"kind":"note","path":"c"}` + "\n"
+	if err := os.WriteFile(filepath.Join(dir, fileName), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dead, err := Dead(runs)
+	if err != nil || len(dead) != 1 {
+		t.Fatalf("dead are %v, %v", dead, err)
+	}
+	if err := Collect(t.Context(), dead, noted(&order, nil)); err == nil || !strings.Contains(err.Error(), "line 3 of the ledger of run r1") {
+		t.Errorf("collect says %v", err)
+	}
+	if want := []string{"c", "a"}; !slices.Equal(order, want) {
+		t.Errorf("undone %v", order)
+	}
+	if dead, err := Dead(runs); err != nil || len(dead) > 0 {
+		t.Errorf("still dead: %v, %v", dead, err)
+	}
+}
+
+// What is written after a line that could not be written whole can be read again.
+func TestFullDisk(t *testing.T) {
+	var full unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &full); err != nil {
+		t.Fatal(err)
+	}
+	dir, order := t.TempDir(), []string(nil)
+	l, err := Open(dir, "r1", noted(&order, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record(t, l, "a")
+	info, err := os.Stat(filepath.Join(dir, fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A file size limit fails in the middle of a line, as a full disk does.
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: uint64(info.Size()) + 9, Max: full.Max}); err != nil {
+		t.Fatal(err)
+	}
+	err = l.Record(Entry{Kind: "note", Path: "never made"})
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &full); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil {
+		t.Fatal("a line was written beyond the limit")
+	}
+	record(t, l, "b")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = Open(dir, "r1", noted(&order, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Undo(t.Context()); err != nil || !slices.Equal(order, []string{"b", "a"}) {
+		t.Errorf("undone %v, %v", order, err)
 	}
 }
 

@@ -113,13 +113,13 @@ func (s *session) write() error {
 // collectDead undoes the runs whose process was killed.
 func (w *world) collectDead(ctx context.Context, p paths) error {
 	dead, err := ledger.Dead(p.runs)
-	if err != nil || len(dead) == 0 {
+	if len(dead) == 0 {
 		return err
 	}
-	for _, r := range dead {
+	for _, r := range dead { // one that cannot be read keeps nothing of the others
 		fmt.Fprintf(w.stderr, "undoing run %s, which was killed\n", r.ID)
 	}
-	return ledger.Collect(ctx, dead, w.undoers()...)
+	return errors.Join(err, ledger.Collect(ctx, dead, w.undoers()...))
 }
 
 // storedRuns reads the run.json of every run, the newest last.
