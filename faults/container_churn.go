@@ -12,8 +12,8 @@ import (
 
 // The ways in which a start of container_churn dies.
 const (
-	PortTaken    = "port_taken"
-	PodmanKilled = "podman_killed"
+	DiesOfPortTaken    = "port_taken"
+	DiesOfPodmanKilled = "podman_killed"
 )
 
 // ContainerChurn redeploys one service of a stack several times, and each of these starts dies. In each round the account
@@ -47,12 +47,12 @@ type ContainerChurn struct {
 func (f *ContainerChurn) Check() []lab.Problem {
 	out := checkRounds(f.Rounds)
 	switch f.DiesOf {
-	case PortTaken:
+	case DiesOfPortTaken:
 		if f.Port != nil && (*f.Port < 1 || *f.Port > 65535) {
 			out = append(out, lab.Problem{Attr: "port", Summary: "no such port",
 				Detail: fmt.Sprintf("%d is not a TCP port. Write 1 to 65535, or leave it out for the first port that the service publishes.", *f.Port)})
 		}
-	case PodmanKilled:
+	case DiesOfPodmanKilled:
 		if f.Port != nil {
 			out = append(out, lab.Problem{Attr: "port", Summary: "setting without effect",
 				Detail: "The port matters only with dies_of = \"port_taken\". Remove it."})
@@ -103,13 +103,13 @@ func (f *ContainerChurn) Inject(ctx context.Context, env lab.Env) error {
 	if err := remove(ctx, m, stack.Account, service.Container); err != nil {
 		return err
 	}
-	port := 0
-	if f.DiesOf == PortTaken {
-		if port, err = f.port(service); err != nil {
+	var taken port
+	if f.DiesOf == DiesOfPortTaken {
+		if taken, err = f.port(service); err != nil {
 			return err
 		}
-		env.Say("another process takes port %d", port)
-		if err := takePort(ctx, m, port); err != nil {
+		env.Say("another process takes %s", taken)
+		if err := taken.take(ctx, m, ""); err != nil {
 			return err
 		}
 	}
@@ -124,9 +124,9 @@ func (f *ContainerChurn) Inject(ctx context.Context, env lab.Env) error {
 			return err
 		}
 	}
-	if f.DiesOf == PortTaken {
-		env.Say("port %d is free again", port)
-		err = freePort(ctx, m, port)
+	if f.DiesOf == DiesOfPortTaken {
+		env.Say("%s is free again", taken)
+		err = taken.free(ctx, m)
 	} else {
 		err = endLeftovers(ctx, env, m, service)
 	}
@@ -150,7 +150,7 @@ func (f *ContainerChurn) start(ctx context.Context, env lab.Env, m lab.Running, 
 		return death{}, err
 	}
 	argv := []string{"podman", "start", service.Container}
-	if f.DiesOf == PodmanKilled {
+	if f.DiesOf == DiesOfPodmanKilled {
 		seconds := strconv.FormatFloat(f.At.Value().Seconds(), 'f', -1, 64)
 		// timeout kills its whole process group, itself too; the shell around it lives to say so.
 		argv = []string{"sh", "-c", `timeout --signal=KILL "$1" podman start "$2"; exit $?`, "sh", seconds, service.Container}
@@ -168,13 +168,14 @@ func (f *ContainerChurn) start(ctx context.Context, env lab.Env, m lab.Running, 
 // endLeftovers frees the service's ports of what a killed podman has left: its port forwarder may outlive it and the
 // container, and then no start succeeds.
 func endLeftovers(ctx context.Context, env lab.Env, m lab.Running, service lab.Service) error {
-	for _, port := range service.Ports {
-		found, err := clearPort(ctx, m, port)
+	for _, number := range service.Ports {
+		p := port{TCP, number}
+		found, err := p.clear(ctx, m)
 		if err != nil {
 			return err
 		}
 		if found {
-			env.Say("a process that a killed start left behind still listened on port %d: it is ended", port)
+			env.Say("a process that a killed start left behind still listened on %s: it is ended", p)
 		}
 	}
 	return nil
@@ -187,7 +188,7 @@ const (
 
 func (f *ContainerChurn) judge(r lab.Result) death {
 	d := death{Code: r.Code}
-	if f.DiesOf == PodmanKilled {
+	if f.DiesOf == DiesOfPodmanKilled {
 		d.Died, d.Text = r.Code == codeKilled, "podman was not killed: it had ended before"
 		if d.Died {
 			d.Text = fmt.Sprintf("podman killed after %s", f.At)
@@ -226,7 +227,7 @@ func (f *ContainerChurn) Verify(ctx context.Context, env lab.Env) error {
 
 // Heal implements lab.Breaker.
 func (f *ContainerChurn) Heal(ctx context.Context, env lab.Env) error {
-	if f.DiesOf != PortTaken {
+	if f.DiesOf != DiesOfPortTaken {
 		return nil // podman was killed; nothing of the fault is left
 	}
 	stack, m, err := place(env, f.Stack)
@@ -234,21 +235,21 @@ func (f *ContainerChurn) Heal(ctx context.Context, env lab.Env) error {
 		return err
 	}
 	service, _ := stack.Service(string(f.Service))
-	port, err := f.port(service)
+	taken, err := f.port(service)
 	if err != nil {
 		return nil // Inject knew no port either, and took none
 	}
-	return stopUnit(ctx, m, portUnit(port))
+	return stopUnit(ctx, m, taken.unit())
 }
 
-func (f *ContainerChurn) port(s lab.Service) (int, error) {
+func (f *ContainerChurn) port(s lab.Service) (port, error) {
 	if f.Port != nil {
-		return *f.Port, nil
+		return port{TCP, *f.Port}, nil
 	}
 	if len(s.Ports) == 0 {
-		return 0, fmt.Errorf("cannot take a port of service %q: it publishes none; set port", f.Service)
+		return port{}, fmt.Errorf("cannot take a port of service %q: it publishes none; set port", f.Service)
 	}
-	return s.Ports[0], nil
+	return port{TCP, s.Ports[0]}, nil
 }
 
 // remove takes containers away as people do. One that is not there is fine. A container whose start was killed half-way

@@ -16,10 +16,10 @@ func wantError(t *testing.T, err error, part string) {
 	}
 }
 
-func TestPortTaken(t *testing.T) {
+func TestChurnPortTaken(t *testing.T) {
 	d := newDebian()
 	env, m := world(t, d.run)
-	f := &ContainerChurn{Stack: "stack.alice", Service: "app", DiesOf: PortTaken, Rounds: 3, ThenRestart: "proxy"}
+	f := &ContainerChurn{Stack: "stack.alice", Service: "app", DiesOf: DiesOfPortTaken, Rounds: 3, ThenRestart: "proxy"}
 	wantError(t, f.Verify(t.Context(), env), "cannot read what the fault did")
 	if err := f.Inject(t.Context(), env); err != nil {
 		t.Fatal(err)
@@ -43,11 +43,11 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
-func TestPortTakenButNothingDied(t *testing.T) {
+func TestChurnPortTakenButNothingDied(t *testing.T) {
 	d := newDebian()
 	d.portIgnored = true
 	env, _ := world(t, d.run)
-	f := &ContainerChurn{Stack: "stack.alice", Service: "app", DiesOf: PortTaken, Rounds: 2}
+	f := &ContainerChurn{Stack: "stack.alice", Service: "app", DiesOf: DiesOfPortTaken, Rounds: 2}
 	if err := f.Inject(t.Context(), env); err != nil {
 		t.Fatal(err)
 	}
@@ -57,17 +57,17 @@ func TestPortTakenButNothingDied(t *testing.T) {
 }
 
 // Half an Inject leaves the port taken; healing frees it, and may run twice.
-func TestPortTakenHealsHalf(t *testing.T) {
+func TestChurnPortTakenHealsHalf(t *testing.T) {
 	d := newDebian()
 	env, m := world(t, d.run)
-	f := &ContainerChurn{Stack: "stack.alice", Service: "app", DiesOf: PortTaken, Rounds: 3}
+	f := &ContainerChurn{Stack: "stack.alice", Service: "app", DiesOf: DiesOfPortTaken, Rounds: 3}
 	short, cancel := context.WithTimeout(t.Context(), 2*poll)
 	defer cancel()
-	if err := takePort(short, m, 3000); err == nil || len(d.units) != 0 {
+	if err := (port{TCP, 3000}).take(short, m, ""); err == nil || len(d.units) != 0 {
 		t.Fatalf("took a port that was not free: %v", err)
 	}
 	delete(d.held, 3000)
-	if err := takePort(t.Context(), m, 3000); err != nil {
+	if err := (port{TCP, 3000}).take(t.Context(), m, ""); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -83,11 +83,11 @@ func TestPortTakenHealsHalf(t *testing.T) {
 	}
 }
 
-func TestPodmanKilled(t *testing.T) {
+func TestChurnPodmanKilled(t *testing.T) {
 	d := newDebian()
 	d.busy = 2
 	env, m := world(t, d.run)
-	f := &ContainerChurn{Stack: "stack.alice", Service: "app", DiesOf: PodmanKilled, At: "100ms", Rounds: 2}
+	f := &ContainerChurn{Stack: "stack.alice", Service: "app", DiesOf: DiesOfPodmanKilled, At: "100ms", Rounds: 2}
 	if err := f.Inject(t.Context(), env); err != nil {
 		t.Fatal(err)
 	}
@@ -197,9 +197,9 @@ func TestListens(t *testing.T) {
 		"   0: 00000000:0BB8 00000000:0000 0A 0:0 0:0 0 0 0 34782 1\n" +
 		"   1: 0100007F:1F90 0100007F:C001 01 0:0 0:0 0 0 0 34783 1\n" +
 		"   0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 34784 1\n")
-	for port, want := range map[int]bool{3000: true, 8080: false, 80: true, 3001: false} {
-		if listens(table, port) != want {
-			t.Errorf("port %d: %v", port, !want)
+	for number, want := range map[int]bool{3000: true, 8080: false, 80: true, 3001: false} {
+		if got := (port{TCP, number}).in(table); len(got) > 0 != want {
+			t.Errorf("port %d: %v", number, got)
 		}
 	}
 }

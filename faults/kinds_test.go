@@ -91,12 +91,16 @@ func TestCheck(t *testing.T) {
 		kind lab.Checker
 		want string
 	}{
-		{"churn good", &ContainerChurn{DiesOf: PortTaken, Rounds: 3}, ""},
+		{"churn good", &ContainerChurn{DiesOf: DiesOfPortTaken, Rounds: 3}, ""},
 		{"churn of nothing", &ContainerChurn{Rounds: 3}, "dies_of: no such death"},
-		{"churn no rounds", &ContainerChurn{DiesOf: PortTaken}, "rounds: no rounds"},
-		{"churn port", &ContainerChurn{DiesOf: PortTaken, Rounds: 1, Port: port(70000)}, "port: no such port"},
-		{"churn port unused", &ContainerChurn{DiesOf: PodmanKilled, Rounds: 1, Port: port(3000), At: "1s"}, "port: setting without effect"},
-		{"churn at once", &ContainerChurn{DiesOf: PodmanKilled, Rounds: 1, At: "0s"}, "at: killed before it starts"},
+		{"churn no rounds", &ContainerChurn{DiesOf: DiesOfPortTaken}, "rounds: no rounds"},
+		{"churn port", &ContainerChurn{DiesOf: DiesOfPortTaken, Rounds: 1, Port: port(70000)}, "port: no such port"},
+		{"churn port unused", &ContainerChurn{DiesOf: DiesOfPodmanKilled, Rounds: 1, Port: port(3000), At: "1s"}, "port: setting without effect"},
+		{"churn at once", &ContainerChurn{DiesOf: DiesOfPodmanKilled, Rounds: 1, At: "0s"}, "at: killed before it starts"},
+		{"port good", &PortTaken{Port: 53, Protocol: UDP}, ""},
+		{"port of an account", &PortTaken{Port: 3000, Protocol: TCP, Account: "bob"}, ""},
+		{"port of nothing", &PortTaken{Protocol: "sctp"}, "port: no such port; protocol: no such protocol"},
+		{"port of root", &PortTaken{Port: 80, Protocol: TCP, Account: "bob"}, "account: port of root"},
 		{"session good", &SessionKill{Rounds: 1}, ""},
 		{"session no rounds", &SessionKill{Rounds: -1}, "rounds: no rounds"},
 		{"command good", &Command{Break: "a.sh", Confirm: "b.sh", Undo: "c.sh"}, ""},

@@ -29,6 +29,9 @@ type debian struct {
 	busy        int  // how often podman rm fails
 	orphan      bool // the forwarder of a killed start holds the port
 	immortal    bool // the manager ignores the kill
+
+	noPermission bool // nobody gets a port
+	shared       bool // a port that is held can be had by another as well
 }
 
 func newDebian() *debian {
@@ -58,6 +61,8 @@ func (d *debian) run(_ context.Context, cmd lab.Command) (lab.Result, error) {
 			return say("loaded")
 		}
 		return say("not-found")
+	case has("systemctl show -p ActiveState") && has("saigen-port"):
+		return say("%s", map[bool]string{true: "active", false: "inactive"}[d.units[a[len(a)-1]]])
 	case has("systemctl show -p ActiveState"):
 		return say("%s", map[bool]string{true: "active", false: "failed"}[d.active])
 	case has("systemctl show -p InvocationID"):
@@ -87,7 +92,7 @@ func (d *debian) run(_ context.Context, cmd lab.Command) (lab.Result, error) {
 			}
 		}
 		d.login = d.login || has("PAMName=login")
-		if has("socket-activate") {
+		if has("socket-activate") && !d.noPermission {
 			d.held[3000] = true
 		}
 		return ok, nil
@@ -99,6 +104,21 @@ func (d *debian) run(_ context.Context, cmd lab.Command) (lab.Result, error) {
 		return lab.Result{Code: map[bool]int{true: 0, false: 1}[d.lingers]}, nil
 	case has("test -d"):
 		return lab.Result{Code: map[bool]int{true: 0, false: 1}[d.login]}, nil
+	case a[0] == "perl":
+		if d.held[3000] && !d.shared {
+			return lab.Result{Code: codeInUse}, nil
+		}
+		return ok, nil
+	case has("podman-compose down"):
+		clear(d.containers)
+		delete(d.held, 3000)
+		return ok, nil
+	case has("/proc/net/udp"):
+		table := ""
+		for port := range d.held {
+			table += fmt.Sprintf(" 0: 00000000:%04X 00000000:0000 07 0:0 0:0 0 1000 0 77%d\n", port, port)
+		}
+		return say("%s", table)
 	case has("/proc/net/tcp"):
 		table := "sl local_address rem_address st queues timer retransmits uid timeout inode\n"
 		for port := range d.held {
@@ -110,6 +130,10 @@ func (d *debian) run(_ context.Context, cmd lab.Command) (lab.Result, error) {
 			if d.containers[c] == "" {
 				d.containers[c] = map[bool]string{true: "created", false: "running"}[has("--no-start")]
 			}
+		}
+		if d.held[3000] && has("up -d") {
+			d.containers["app"] = "created"
+			return lab.Result{Stderr: []byte("Error: rootlessport listen tcp 0.0.0.0:3000: bind: " + inUse + "\n")}, nil
 		}
 		return ok, nil
 	case has("podman-compose restart"):
@@ -136,7 +160,7 @@ func (d *debian) run(_ context.Context, cmd lab.Command) (lab.Result, error) {
 		}
 		for _, c := range a[6:] {
 			delete(d.containers, c)
-			if c == "app" && !d.units[portUnit(3000)] {
+			if c == "app" && !d.units[(port{TCP, 3000}).unit()] {
 				delete(d.held, 3000)
 				if d.orphan {
 					d.held[3000] = true

@@ -13,57 +13,82 @@ import (
 // portPatience is how long a port may take to become free, or to be taken.
 const portPatience = 20 * time.Second
 
-func portUnit(port int) string { return fmt.Sprintf("saigen-port-%d.service", port) }
+// The protocols of a port.
+const (
+	TCP = "tcp"
+	UDP = "udp"
+)
 
-// takePort has another process of the machine listen on a port. systemd-socket-activate is in every Debian machine; it
-// holds the listening socket itself, and so does what it starts at the first connection.
-func takePort(ctx context.Context, m lab.Running, port int) error {
-	if err := awaitPort(ctx, m, port, false); err != nil {
-		return err
-	}
-	if err := stopUnit(ctx, m, portUnit(port)); err != nil {
-		return err
-	}
-	_, err := do(ctx, m, "", "systemd-run", "--quiet", "--collect", "--unit", portUnit(port),
-		"systemd-socket-activate", "-l", fmt.Sprintf("0.0.0.0:%d", port), "sleep", "infinity")
-	if err != nil {
-		return err
-	}
-	return awaitPort(ctx, m, port, true)
+// port is one port of a machine, on all its IPv4 addresses.
+type port struct {
+	protocol string // TCP or UDP
+	number   int
 }
 
-func freePort(ctx context.Context, m lab.Running, port int) error {
-	if err := stopUnit(ctx, m, portUnit(port)); err != nil {
-		return err
+func (p port) String() string {
+	if p.protocol == UDP {
+		return fmt.Sprintf("UDP port %d", p.number)
 	}
-	return awaitPort(ctx, m, port, false)
+	return fmt.Sprintf("port %d", p.number)
 }
 
-func awaitPort(ctx context.Context, m lab.Running, port int, taken bool) error {
+func (p port) unit() string { return fmt.Sprintf("saigen-port-%s-%d.service", p.protocol, p.number) }
+
+// take has another process of the machine hold the port, as an account; empty: as root. systemd-socket-activate is in every
+// Debian machine; it holds the socket itself, and so does what it starts when somebody connects or sends something.
+func (p port) take(ctx context.Context, m lab.Running, account string) error {
+	if err := stopUnit(ctx, m, p.unit()); err != nil {
+		return err
+	}
+	if err := p.await(ctx, m, false); err != nil {
+		return err
+	}
+	argv := []string{"systemd-run", "--quiet", "--collect", "--unit", p.unit()}
+	if account != "" {
+		argv = append(argv, "--uid", account)
+	}
+	argv = append(argv, "systemd-socket-activate", "-l", fmt.Sprintf("0.0.0.0:%d", p.number))
+	if p.protocol == UDP {
+		argv = append(argv, "--datagram")
+	}
+	if _, err := do(ctx, m, "", append(argv, "sleep", "infinity")...); err != nil {
+		return err
+	}
+	return p.await(ctx, m, true)
+}
+
+// free ends the process that take started, and returns when the port can be had.
+func (p port) free(ctx context.Context, m lab.Running) error {
+	if err := stopUnit(ctx, m, p.unit()); err != nil {
+		return err
+	}
+	return p.await(ctx, m, false)
+}
+
+func (p port) await(ctx context.Context, m lab.Running, taken bool) error {
 	state := "free"
 	if taken {
 		state = "taken"
 	}
-	return await(ctx, portPatience, fmt.Sprintf("port %d must be %s", port, state), func() (bool, error) {
-		r, err := do(ctx, m, "", "cat", "/proc/net/tcp", "/proc/net/tcp6")
-		return listens(r.Stdout, port) == taken, err
+	return await(ctx, portPatience, fmt.Sprintf("%s must be %s", p, state), func() (bool, error) {
+		holders, err := p.holders(ctx, m)
+		return len(holders) > 0 == taken, err
 	})
 }
 
-// clearPort ends whoever listens on a port, and says whether there was somebody.
-func clearPort(ctx context.Context, m lab.Running, port int) (bool, error) {
-	r, err := do(ctx, m, "", "cat", "/proc/net/tcp", "/proc/net/tcp6")
+// clear ends whoever holds the port, and says whether there was somebody.
+func (p port) clear(ctx context.Context, m lab.Running) (bool, error) {
+	holders, err := p.holders(ctx, m)
 	if err != nil {
 		return false, err
 	}
-	inodes := listeners(r.Stdout, port)
-	for _, inode := range inodes {
+	for _, inode := range holders {
 		// Its code is not looked at: who ends by himself meanwhile is gone as well.
 		if _, err := try(ctx, m, "", "sh", "-c", killOwners, "sh", inode); err != nil {
 			return true, err
 		}
 	}
-	return len(inodes) > 0, awaitPort(ctx, m, port, false)
+	return len(holders) > 0, p.await(ctx, m, false)
 }
 
 // killOwners is a shell script that kills the processes that have a socket open, by its inode.
@@ -71,21 +96,45 @@ const killOwners = `for fd in /proc/[0-9]*/fd/*; do
 	if [ "$(readlink "$fd")" = "socket:[$1]" ]; then echo "$fd"; fi
 done | cut -d/ -f3 | sort -u | xargs -r kill -KILL`
 
-func listens(table []byte, port int) bool { return len(listeners(table, port)) > 0 }
+// holders are the inodes of the sockets that have the port.
+func (p port) holders(ctx context.Context, m lab.Running) ([]string, error) {
+	r, err := do(ctx, m, "", "cat", "/proc/net/"+p.protocol, "/proc/net/"+p.protocol+"6")
+	return p.in(r.Stdout), err
+}
 
-// listeners reads /proc/net/tcp: the inodes of the sockets that listen on the port.
-func listeners(table []byte, port int) []string {
-	const state, listen, inode = 3, "0A", 9
+// in reads /proc/net/tcp or /proc/net/udp: the inodes of the sockets that hold the port.
+func (p port) in(table []byte) []string {
+	const state, inode = 3, 9
+	open := "0A" // listening
+	if p.protocol == UDP {
+		open = "07" // bound, and connected to nobody
+	}
 	var out []string
 	for line := range strings.Lines(string(table)) {
 		f := strings.Fields(line)
-		if len(f) <= inode || f[state] != listen {
+		if len(f) <= inode || f[state] != open {
 			continue
 		}
 		_, hex, _ := strings.Cut(f[1], ":")
-		if n, err := strconv.ParseUint(hex, 16, 16); err == nil && int(n) == port {
+		if n, err := strconv.ParseUint(hex, 16, 16); err == nil && int(n) == p.number {
 			out = append(out, f[inode])
 		}
 	}
 	return out
 }
+
+// refused says whether the machine refuses the port to somebody else, by binding it as a server would. perl-base, which is in every
+// Debian machine, does it without SO_REUSEADDR: with it, two UDP sockets could have the same port.
+func (p port) refused(ctx context.Context, m lab.Running) (bool, error) {
+	argv := []string{"perl", "-MSocket", "-e", bindPort, p.protocol, strconv.Itoa(p.number)}
+	r, err := try(ctx, m, "", argv...)
+	if err == nil && r.Code != codeInUse {
+		err = r.Err(lab.Command{Argv: argv})
+	}
+	return r.Code == codeInUse, err
+}
+
+const codeInUse = 98 // EADDRINUSE
+
+const bindPort = `socket(my $s, PF_INET, $ARGV[0] eq "udp" ? SOCK_DGRAM : SOCK_STREAM, 0) or die "cannot make a socket: $!\n";
+bind($s, sockaddr_in($ARGV[1], INADDR_ANY)) or exit($!{EADDRINUSE} ? 98 : die "cannot bind: $!\n");`
