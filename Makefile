@@ -14,7 +14,7 @@ BENCH_PACKAGES := curl bind9-dnsutils qemu-system-x86 qemu-utils e2fsprogs
 # What the vagrant driver needs. Its tests run where it is installed, with a libvirtd of their own.
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils
 
-.PHONY: demo build check test test-vms bench fmt help setup
+.PHONY: demo build check test test-vms bench fuzz fmt help setup
 
 demo: setup build ## reproduce a real incident: install what is missing, build, run the first lab
 	bin/saigen run labs/stale-dns debian:bookworm trigger:port_taken
@@ -40,6 +40,13 @@ test-vms: setup ## the vagrant driver, and the labs on VMs: as root, as a normal
 bench: PACKAGES += $(BENCH_PACKAGES)
 bench: setup build ## measure what saigen costs beside the same done by hand, and write docs/performance.md; ONLY=line, REPEAT=n
 	go run -trimpath -ldflags '-s -w' ./bench $(if $(ONLY),-only $(ONLY)) $(if $(REPEAT),-repeat $(REPEAT))
+
+fuzz: ## every fuzz target in turn, each for FUZZTIME (default 30s)
+	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$p/*_test.go | cut -d' ' -f2); do \
+	    echo "fuzz: $$p $$f"; go test $$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(or $(FUZZTIME),30s) || exit 1; \
+	  done; \
+	done
 
 fmt: build ## format Go and lab files
 	go run $(LINT) fmt ./...

@@ -94,11 +94,17 @@ func (l *logTail) follow() error {
 	if err != nil {
 		return err
 	}
+	l.take(added)
+	return nil
+}
+
+// take reads the lines that end in what has been added.
+func (l *logTail) take(added []byte) {
 	l.rest = append(l.rest, added...)
 	for {
 		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
 		if !whole {
-			return nil
+			return
 		}
 		l.rest = rest
 		l.add(string(line))

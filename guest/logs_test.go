@@ -3,6 +3,7 @@ package guest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -80,4 +81,42 @@ func TestLogTail(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("hello  there", "one line", "")
+}
+
+// FuzzContainerLog holds that no log file makes a line out of nothing, and that its lines do not depend on where a read ends.
+func FuzzContainerLog(f *testing.F) {
+	f.Add("2026-01-02T03:04:05.6+00:00 stdout F hello\n2026-01-02T03:04:05.7+00:00 stderr P half", 3)
+	f.Add("x\n\n 2026-01-02T03:04:05.6Z\n2026-01-02T03:04:05Z stdout P a\n2026-01-02T03:04:05Z stdout F b\n", 1)
+	f.Fuzz(func(t *testing.T, text string, cut int) {
+		var whole, parts logTail
+		whole.take([]byte(text))
+		if cut = max(1, cut%100); len(text) > 4096 {
+			t.Skip()
+		}
+		for rest := text; rest != ""; {
+			n := min(cut, len(rest))
+			parts.take([]byte(rest[:n]))
+			rest = rest[n:]
+		}
+		if len(whole.lines) != len(parts.lines) || len(whole.lines) > strings.Count(text, "\n") {
+			t.Fatalf("%q has %d lines, in parts %d", text, len(whole.lines), len(parts.lines))
+		}
+		for i, l := range whole.lines {
+			if p := parts.lines[i]; l.Text != p.Text || !l.At.Equal(p.At) {
+				t.Errorf("line %d of %q is %v, in parts %v", i, text, l, p)
+			}
+		}
+	})
+}
+
+// FuzzJournal holds that no text from journalctl makes more lines than it has entries.
+func FuzzJournal(f *testing.F) {
+	f.Add(`{"__REALTIME_TIMESTAMP":"2000000","CONTAINER_ID_FULL":"a","MESSAGE":"first ","CONTAINER_PARTIAL_MESSAGE":"true"}` + "\n")
+	f.Add(`{"__REALTIME_TIMESTAMP":"-1","MESSAGE":[27,300,null]}` + "\n" + `{"MESSAGE":null}` + "\n{}")
+	f.Fuzz(func(t *testing.T, text string) {
+		lines, err := parseJournal([]byte(text))
+		if n := strings.Count(text, "{"); err == nil && len(lines) > n {
+			t.Errorf("%q has %d lines", text, len(lines))
+		}
+	})
 }
