@@ -53,6 +53,12 @@ type Measurer interface {
 	Measure(history []Observation) map[string]float64
 }
 
+// Numbered is implemented by assertions that can say beforehand which numbers they have: a figure of any other is a mistake.
+type Numbered interface {
+	// Numbers names them: the keys of what Measure returns, or of Values.
+	Numbers() []string
+}
+
 // Patient is implemented by assertions whose looks may take long by their settings.
 type Patient interface {
 	// Longest is the time after which a look has gone wrong.

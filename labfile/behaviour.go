@@ -13,13 +13,15 @@ type (
 		When condition `hcl:"when,optional"`
 	}
 	symptomBlock struct {
-		When   condition    `hcl:"when,optional"`
-		Every  lab.Duration `hcl:"every,optional"`
-		Within lab.Duration `hcl:"within,optional"`
+		When    condition     `hcl:"when,optional"`
+		Every   lab.Duration  `hcl:"every,optional"`
+		Within  lab.Duration  `hcl:"within,optional"`
+		Figures []figureBlock `hcl:"figure,block"`
 	}
 	invariantBlock struct {
-		When  condition    `hcl:"when,optional"`
-		Every lab.Duration `hcl:"every,optional"`
+		When    condition     `hcl:"when,optional"`
+		Every   lab.Duration  `hcl:"every,optional"`
+		Figures []figureBlock `hcl:"figure,block"`
 	}
 	readyBlock struct {
 		When   condition    `hcl:"when,optional"`
@@ -64,11 +66,11 @@ func (e *evaluator) assertion(d *decoder, to *[]lab.Assertion) {
 	case "symptom":
 		in := symptomBlock{Every: "1s", Within: "2m"}
 		a.Settings, ok = e.settings(d, settings, &in)
-		a.Every, a.Within = in.Every, in.Within
+		a.Every, a.Within, a.Figures = in.Every, in.Within, e.figures(d, settings, in.Figures, ok)
 	case "invariant":
 		in := invariantBlock{Every: "1s"}
 		a.Settings, ok = e.settings(d, settings, &in)
-		a.Every = in.Every
+		a.Every, a.Figures = in.Every, e.figures(d, settings, in.Figures, ok)
 	case "ready":
 		in := readyBlock{Every: "200ms", Within: "60s"}
 		a.Settings, ok = e.settings(d, settings, &in)

@@ -98,6 +98,8 @@ type only struct {
 	Service lab.ServiceName `hcl:"service,optional" json:"service,omitempty"` // of this one
 }
 
+func (d *dnsAnswers) Numbers() []string { return []string{"answers", "ttl"} }
+
 func (d *dnsAnswers) Check() []lab.Problem {
 	if d.Over == nil && d.Only == nil {
 		return []lab.Problem{{Summary: "Assertion that cannot fail", Detail: "Say over, or only."}}

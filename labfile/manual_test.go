@@ -48,7 +48,7 @@ func TestLanguageManual(t *testing.T) {
 	}
 	for _, b := range []any{
 		&labBlock{}, &axisBlock{}, &includeBlock{}, &imageBlock{}, &vagrantBlock{}, &machineBlock{}, &stackBlock{}, &faultBlock{}, &symptomBlock{},
-		&invariantBlock{}, &readyBlock{}, &remedyBlock{}, &accountBlock{},
+		&invariantBlock{}, &readyBlock{}, &remedyBlock{}, &accountBlock{}, &figureBlock{},
 	} {
 		for _, f := range fieldsOf(reflect.ValueOf(b).Elem()) {
 			if f.role == roleAttr {
@@ -61,6 +61,9 @@ func TestLanguageManual(t *testing.T) {
 	}
 	for _, n := range lab.Needs() {
 		words = append(words, string(n))
+	}
+	for _, u := range lab.Units() {
+		words = append(words, string(u))
 	}
 	for _, w := range words {
 		if !regexp.MustCompile("`\"?" + w + "\\b").MatchString(page) {

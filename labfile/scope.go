@@ -25,7 +25,8 @@ type scope struct {
 	images   map[string]*lab.Image // by address; nil where the declaration is wrong
 	machines map[string]*lab.Machine
 	stacks   map[string]*lab.Stack
-	vagrant  *block // nil: the variant has none
+	vagrant  *block               // nil: the variant has none
+	figures  map[string]hcl.Range // where each is declared, by its name
 }
 
 // newScope makes a scope with nothing in it but the functions.
@@ -37,6 +38,7 @@ func newScope(functions map[string]function.Function) *scope {
 		images:   map[string]*lab.Image{},
 		machines: map[string]*lab.Machine{},
 		stacks:   map[string]*lab.Stack{},
+		figures:  map[string]hcl.Range{},
 	}
 }
 

@@ -35,6 +35,9 @@ type Reading struct {
 // Limits implements lab.Limiter.
 func (*Reading) Limits() []string { return []string{"is"} }
 
+// Numbers implements lab.Numbered.
+func (*Reading) Numbers() []string { return []string{"value"} }
+
 // Observe implements lab.Observer.
 func (r *Reading) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {
 	res, err := at.Run(ctx, lab.Command{Argv: []string{"fake", "get", r.Value}})

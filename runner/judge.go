@@ -24,6 +24,7 @@ type Outcome struct {
 	Symptoms   []SymptomResult   `json:"symptoms"`
 	Invariants []InvariantResult `json:"invariants,omitempty"`
 	Remedies   []RemedyResult    `json:"remedies,omitempty"`
+	Figures    []FigureResult    `json:"figures,omitempty"`
 	Arms       []Arm             `json:"arms"`
 	Looks      []Looks           `json:"looks,omitempty"`  // of each arm
 	Paused     string            `json:"paused,omitempty"` // which arms were held up for a person, who may have changed something; empty: none
@@ -80,7 +81,7 @@ type Looks struct {
 // Where several rows of the design's table apply, the first of this order wins: inconclusive (the table cannot be
 // read at all), invariant_broken, control_dirty, not_reproduced, remedy_ineffective, unexpected_cure, reproduced.
 func Judge(l *lab.Lab, r *Record) Outcome {
-	o := Outcome{Lab: l.Name, Variant: l.Variant, Expect: l.Expect, Rate: l.Rate, Arms: r.Arms, Looks: countLooks(l, r), Paused: paused(r.Arms)}
+	o := Outcome{Lab: l.Name, Variant: l.Variant, Expect: l.Expect, Rate: l.Rate, Arms: r.Arms, Figures: figuresOf(l, r), Looks: countLooks(l, r), Paused: paused(r.Arms)}
 	fault, _ := r.arm(Fault)
 	control, _ := r.arm(Control)
 
@@ -130,8 +131,11 @@ func Judge(l *lab.Lab, r *Record) Outcome {
 	}
 	var dirty, missing []string
 	for _, s := range o.Symptoms {
-		if s.InControl {
+		switch {
+		case s.InControl:
 			dirty = append(dirty, fmt.Sprintf("%s (%s)", s.Address, s.Control))
+		case s.Appeared && len(l.Faults) == 0: // both arms are without the fault
+			dirty = append(dirty, fmt.Sprintf("%s (%s)", s.Address, s.Last))
 		}
 		if !s.Appeared {
 			missing = append(missing, fmt.Sprintf("%s (%s)", s.Address, s.Last))

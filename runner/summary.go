@@ -33,6 +33,7 @@ type VariantResult struct {
 	// how it is distributed.
 	ToSymptom map[string][]time.Duration `json:"to_symptom,omitempty"`
 	Times     map[string]Times           `json:"times,omitempty"`
+	Figures   []Spread                   `json:"figures,omitempty"`
 }
 
 // Exit is the exit code of a run of this variant alone.
@@ -65,6 +66,7 @@ func Summarise(name string, run lab.RunID, outcomes []*Outcome) *Summary {
 func (g Gate) Summarise(name string, run lab.RunID, outcomes []*Outcome) *Summary {
 	s := &Summary{Lab: name, Run: run, Until: g.Until, Outcomes: outcomes}
 	place := map[string]int{}
+	of := map[string][]*Outcome{}
 	for _, o := range outcomes {
 		key := o.Variant.String()
 		if _, ok := place[key]; !ok {
@@ -72,6 +74,7 @@ func (g Gate) Summarise(name string, run lab.RunID, outcomes []*Outcome) *Summar
 			s.Variants = append(s.Variants, VariantResult{Variant: o.Variant, Expect: o.Expect, Rate: o.Rate})
 		}
 		s.Variants[place[key]].count(o)
+		of[key] = append(of[key], o)
 	}
 	for i := range s.Variants {
 		v := &s.Variants[i]
@@ -82,6 +85,7 @@ func (g Gate) Summarise(name string, run lab.RunID, outcomes []*Outcome) *Summar
 			}
 			v.Times[address] = NewTimes(all)
 		}
+		v.Figures = spreads(of[v.Variant.String()])
 		g.judge(v)
 		if exit := v.Exit(); s.Exit != ExitUnexpected && exit != ExitExpected {
 			s.Exit = exit
