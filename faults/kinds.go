@@ -12,6 +12,7 @@ func Kinds() []lab.Kind[lab.Breaker] {
 	return []lab.Kind[lab.Breaker]{
 		{Name: "command", New: func() lab.Breaker { return &Command{} }},
 		{Name: "container_churn", New: func() lab.Breaker { return &ContainerChurn{Rounds: 3, At: "100ms"} }},
+		{Name: "leaky_agent", New: func() lab.Breaker { return &LeakyAgent{Batch: 1, Clients: 1} }},
 		{Name: "port_taken", New: func() lab.Breaker { return &PortTaken{Protocol: TCP} }},
 		{Name: "session_kill", New: func() lab.Breaker { return &SessionKill{Rounds: 3} }},
 	}
