@@ -210,6 +210,9 @@ func makeBox(ctx context.Context, format boxFormat, b Built, k Kernel, ours []by
 func added(image, now []Package) ([]Package, error) {
 	was := map[string]string{}
 	for _, p := range image {
+		if p.From != "" {
+			continue // not dpkg's
+		}
 		was[p.Name+" "+p.Arch] = p.Version
 	}
 	var all []Package

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -66,12 +67,12 @@ func (c command) locked(ctx context.Context) ([]string, error) {
 		}
 		argv = append([]string{"unshare"}, argv...)
 	}
-	path, err := lookPath(argv[0])
+	program, err := lookPath(argv[0])
 	if err != nil {
 		return nil, err
 	}
 	cmd := &exec.Cmd{
-		Path: path, Args: argv, Dir: c.dir, Env: c.env,
+		Path: program, Args: argv, Dir: c.dir, Env: c.env,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}
 	r, w, err := os.Pipe()
@@ -105,6 +106,25 @@ type failure struct {
 }
 
 func (f *failure) Error() string { return f.why }
+
+// inLab names the files in what a compiler has printed as the lab names them.
+func inLab(err error, folder lab.Path) error {
+	f, ok := errors.AsType[*failure](err)
+	if !ok {
+		return err
+	}
+	there := func(line string) string {
+		if rest, ok := strings.CutPrefix(line, "./"); ok {
+			return path.Join(string(folder), rest)
+		}
+		return line
+	}
+	named := &failure{why: there(f.why)}
+	for _, line := range f.last {
+		named.last = append(named.last, there(line))
+	}
+	return named
+}
 
 // complaint is the first line in which apt, mmdebstrap or podman say what is wrong, else the last line of all.
 func complaint(last []string, err error) string {
@@ -191,12 +211,12 @@ func killGroup(pid int, isolated bool) {
 const sbin = "/usr/local/sbin:/usr/sbin:/sbin"
 
 func lookPath(name string) (string, error) {
-	if path, err := exec.LookPath(name); err == nil {
-		return path, nil
+	if program, err := exec.LookPath(name); err == nil {
+		return program, nil
 	}
 	for dir := range strings.SplitSeq(sbin, ":") {
-		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
-			return path, nil
+		if program, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return program, nil
 		}
 	}
 	return "", fmt.Errorf("%s is not installed: apt-get install %s", name, debianPackage(name))

@@ -129,14 +129,14 @@ func TestDiskOfAService(t *testing.T) {
 }
 
 func TestAddedPackages(t *testing.T) {
-	image := []Package{{"libc6", "1", "amd64"}, {"libssl3", "3.0.1", "amd64"}}
+	image := []Package{{Name: "libc6", Version: "1", Arch: "amd64"}, {Name: "libssl3", Version: "3.0.1", Arch: "amd64"}}
 	for _, c := range []struct {
 		now  []Package
 		want string
 	}{
-		{[]Package{{"libc6", "1", "amd64"}, {"libssl3", "3.0.1", "amd64"}, {"sudo", "1.9", "amd64"}}, ""},
-		{[]Package{{"libc6", "1", "amd64"}, {"libssl3", "3.0.2", "amd64"}, {"sudo", "1.9", "amd64"}}, "the image has libssl3 3.0.1, but what a box adds needs 3.0.2"},
-		{[]Package{{"libc6", "1", "amd64"}, {"sudo", "1.9", "amd64"}}, "removes the package libssl3"},
+		{[]Package{{Name: "libc6", Version: "1", Arch: "amd64"}, {Name: "libssl3", Version: "3.0.1", Arch: "amd64"}, {Name: "sudo", Version: "1.9", Arch: "amd64"}}, ""},
+		{[]Package{{Name: "libc6", Version: "1", Arch: "amd64"}, {Name: "libssl3", Version: "3.0.2", Arch: "amd64"}, {Name: "sudo", Version: "1.9", Arch: "amd64"}}, "the image has libssl3 3.0.1, but what a box adds needs 3.0.2"},
+		{[]Package{{Name: "libc6", Version: "1", Arch: "amd64"}, {Name: "sudo", Version: "1.9", Arch: "amd64"}}, "removes the package libssl3"},
 	} {
 		got, err := added(image, c.now)
 		switch {
@@ -162,7 +162,7 @@ func TestWriteBox(t *testing.T) {
 		write(t, filepath.Join(dir, name), "the "+name)
 	}
 	k := Kernel{Image: filepath.Join(dir, "k"), Initrd: filepath.Join(dir, "i")}
-	in := boxFile{Image: "abc", Kernel: "6.1", Added: []Package{{"sudo", "1.9", "amd64"}}}
+	in := boxFile{Image: "abc", Kernel: "6.1", Added: []Package{{Name: "sudo", Version: "1.9", Arch: "amd64"}}}
 	out := filepath.Join(dir, boxName)
 	if err := writeBox(boxFormats()[0], k, in, filepath.Join(dir, "d"), out); err != nil {
 		t.Fatal(err)

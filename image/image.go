@@ -26,12 +26,18 @@ const (
 )
 
 // Package is one thing that went into an image, with its version: a Debian package, or for a Go program the toolchain
-// and the modules.
+// and the modules that are in it.
 type Package struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	Arch    string `json:"arch,omitempty"`
+	From    string `json:"from,omitempty"` // empty: Debian's archive
 }
+
+// Where packages are from, besides Debian's archive.
+const (
+	fromGo = "go" // a module in a Go program, or the toolchain that compiled it
+)
 
 // Built is an image that is in the cache.
 type Built struct {
@@ -93,6 +99,18 @@ func (c *Cache) Build(ctx context.Context, img lab.Image, role Role, labDir stri
 	if err != nil {
 		return Built{}, fmt.Errorf("cannot build image.%s: %v", img.Name, err)
 	}
+	built, err := c.made(ctx, img, role, b, say, nil)
+	if err != nil {
+		return Built{}, err
+	}
+	if built.Took = time.Since(began); !built.Cached {
+		say("image.%s (%s): built in %.1f s", img.Name, built.Short(), built.Took.Seconds())
+	}
+	return built, nil
+}
+
+// made finds the image of a builder in the cache or has it built. tell is used while it is built; nil: say, with the image's name.
+func (c *Cache) made(ctx context.Context, img lab.Image, role Role, b builder, say, tell Say) (Built, error) {
 	key, err := b.key(ctx)
 	if err != nil {
 		return Built{}, infra("cannot build image."+img.Name, err, "")
@@ -100,7 +118,9 @@ func (c *Cache) Build(ctx context.Context, img lab.Image, role Role, labDir stri
 	sum := sha256.Sum256(key)
 	hash := hex.EncodeToString(sum[:])
 	what := fmt.Sprintf("image.%s (%s)", img.Name, hash[:12])
-	tell := func(format string, args ...any) { say("%s: %s", what, fmt.Sprintf(format, args...)) }
+	if tell == nil {
+		tell = func(format string, args ...any) { say("%s: %s", what, fmt.Sprintf(format, args...)) }
+	}
 	dir, made, err := c.entry(ctx, "images", hash, what, say, func(tmp string, log io.Writer) error {
 		packages, err := b.build(ctx, tmp, log, tell)
 		if err != nil {
@@ -115,11 +135,7 @@ func (c *Cache) Build(ctx context.Context, img lab.Image, role Role, labDir stri
 	if err != nil {
 		return Built{}, fmt.Errorf("cannot read %s: %v; remove the folder %s", what, err, dir)
 	}
-	took := time.Since(began)
-	if made {
-		tell("built in %.1f s", took.Seconds())
-	}
-	return Built{Image: img, Role: role, Hash: hash, Tar: filepath.Join(dir, tarName), Packages: in.Packages, Cached: !made, Took: took}, nil
+	return Built{Image: img, Role: role, Hash: hash, Tar: filepath.Join(dir, tarName), Packages: in.Packages, Cached: !made}, nil
 }
 
 func (c *Cache) builder(img lab.Image, role Role, labDir string) (builder, error) {
@@ -128,12 +144,12 @@ func (c *Cache) builder(img lab.Image, role Role, labDir string) (builder, error
 	}
 	switch {
 	case img.Debian != "":
-		return newDebian(img, role)
+		return c.newDebian(img, role, labDir)
 	case img.Go != "":
 		if role == Machine {
 			return nil, fmt.Errorf("a machine needs a Debian image; a Go program has no init")
 		}
-		return newGo(img, labDir)
+		return newGoImage(img, labDir)
 	case img.OCI != "":
 		return newOCI(img)
 	}

@@ -190,7 +190,7 @@ func TestFailedBuildKeepsItsLog(t *testing.T) {
 	c := testCache(t)
 	_, err := c.Build(t.Context(), lab.Image{Name: "app", Go: "app"}, Service, dir, quiet)
 	in, ok := errors.AsType[*lab.InfraError](err)
-	if !ok || !strings.HasSuffix(in.Error(), "go build: ./main.go:3:15: undefined: undefined") || !strings.Contains(in.Tail, "# app\n") {
+	if !ok || !strings.HasSuffix(in.Error(), "go build: app/main.go:3:15: undefined: undefined") || !strings.Contains(in.Tail, "# app\n") {
 		t.Fatalf("the error is %v, %+v", err, in)
 	}
 	if data := read(t, strings.TrimPrefix(in.Hint, "the whole log: ")); !strings.Contains(string(data), "undefined: undefined") {

@@ -19,11 +19,12 @@ type Lock struct {
 	Images []Locked `json:"images"`
 }
 
-// Locked is one image of the lock. A lab that varies the suite has one for every value.
+// Locked is one image of the lock. A lab that varies the suite or a module has one for every value.
 type Locked struct {
 	Image    string            `json:"image"`
 	Debian   string            `json:"debian,omitempty"`
 	Snapshot string            `json:"snapshot,omitempty"`
+	Modules  map[string]string `json:"modules,omitempty"` // that the lab asks for
 	Role     Role              `json:"role"`
 	Arch     string            `json:"arch"`
 	Packages map[string]string `json:"packages"` // name to version
@@ -32,12 +33,22 @@ type Locked struct {
 func (l Locked) compare(o Locked) int {
 	return cmp.Or(
 		cmp.Compare(l.Image, o.Image), cmp.Compare(l.Debian, o.Debian), cmp.Compare(l.Snapshot, o.Snapshot),
-		cmp.Compare(l.Role, o.Role), cmp.Compare(l.Arch, o.Arch),
+		cmp.Compare(l.Role, o.Role), cmp.Compare(l.Arch, o.Arch), slices.Compare(pairs(l.Modules), pairs(o.Modules)),
 	)
 }
 
+// pairs are a map's entries in order.
+func pairs(m map[string]string) []string {
+	var all []string
+	for name, value := range m {
+		all = append(all, name+" "+value)
+	}
+	slices.Sort(all)
+	return all
+}
+
 func locked(b Built) Locked {
-	in := Locked{Image: b.Image.Name, Debian: b.Image.Debian, Snapshot: b.Image.Snapshot, Role: b.Role, Arch: runtime.GOARCH,
+	in := Locked{Image: b.Image.Name, Debian: b.Image.Debian, Snapshot: b.Image.Snapshot, Modules: b.Image.Modules, Role: b.Role, Arch: runtime.GOARCH,
 		Packages: make(map[string]string, len(b.Packages))}
 	for _, p := range b.Packages {
 		in.Packages[p.Name] = p.Version
@@ -85,7 +96,7 @@ func (l *Lock) find(in Locked) (int, bool) {
 	return slices.BinarySearchFunc(l.Images, in, Locked.compare)
 }
 
-// Has says whether the lock knows the image: its name, suite, snapshot, role and architecture.
+// Has says whether the lock knows the image: its name, suite, snapshot, modules, role and architecture.
 func (l *Lock) Has(b Built) bool {
 	_, ok := l.find(locked(b))
 	return ok

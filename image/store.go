@@ -105,7 +105,7 @@ func (s *store) add(ctx context.Context, b Built, ref string) error {
 // changes is how a container of the image starts.
 func (b Built) changes() []string {
 	switch {
-	case b.Image.Go != "":
+	case b.Image.Go != "" && b.Image.Debian == "":
 		return []string{`ENTRYPOINT ["/app"]`}
 	case b.Role == Machine:
 		// SIGRTMIN+3 is systemd's word for "halt".

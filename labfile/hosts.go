@@ -8,101 +8,7 @@ import (
 	"github.com/saigen-lab/saigen/lab"
 )
 
-type imageBlock struct {
-	When     condition `hcl:"when,optional"`
-	Debian   string    `hcl:"debian,optional"`
-	Snapshot string    `hcl:"snapshot,optional"`
-	Packages []string  `hcl:"packages,optional"`
-	Go       lab.Path  `hcl:"go,optional"`
-	OCI      string    `hcl:"oci,optional"`
-}
-
-var (
-	suiteForm    = regexp.MustCompile(`^[a-z]+$`)
-	snapshotForm = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`)
-	packageForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+|/[a-z-]+)?$`)
-	digestForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
-	envForm      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-)
-
-// suites are Debian's releases that saigen knows of, oldest first.
-func suites() []string {
-	return []string{"jessie", "stretch", "buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"}
-}
-
-func (e *evaluator) image(d *decoder, l *lab.Lab) {
-	var in imageBlock
-	ok := d.decode(&in)
-	at := d.subject()
-	var sources []string
-	for _, name := range []string{"debian", "go", "oci"} {
-		if d.has(name) {
-			sources = append(sources, name)
-		}
-	}
-	if len(sources) != 1 {
-		what := "it has none of them"
-		if len(sources) > 1 {
-			what, at = "it has "+list(sources), d.attrName(sources[1])
-		}
-		e.fail(at, "Image needs one origin", "An image is made from exactly one of debian (a suite), go (a program) and oci (a reference by digest); %s.", what)
-	}
-	if !d.has("debian") {
-		for _, name := range []string{"snapshot", "packages"} {
-			if d.has(name) {
-				e.fail(d.attrName(name), "Only for Debian images", "%q says how a Debian image is built; this image is made from something else.", name)
-			}
-		}
-	}
-	if d.has("debian") {
-		e.suite(d, in.Debian)
-		e.packages(d, in)
-	}
-	if d.good["oci"] && !digestForm.MatchString(in.OCI) {
-		e.fail(d.attrRange("oci"), "Image not named by digest", "A tag may mean something else tomorrow. Name the image by its content: NAME@sha256:… with 64 hexadecimal digits.")
-	}
-	if d.good["go"] && !d.isFolder(in.Go) {
-		e.fail(d.attrRange("go"), "Not a folder", "The folder of a Go program is needed here, the one that holds its main package.")
-	}
-	img := lab.Image{
-		Name: d.block.Labels[0], Debian: in.Debian, Snapshot: in.Snapshot, Packages: in.Packages, Go: in.Go, OCI: in.OCI,
-		Pos: position(d.subject()),
-	}
-	l.Images = append(l.Images, img)
-	if ok {
-		d.scope.images[addressOf(d.block)] = &img
-	}
-}
-
-func (e *evaluator) suite(d *decoder, suite string) {
-	at := d.attrRange("debian")
-	switch {
-	case !d.good["debian"]:
-	case slices.Contains([]string{"stable", "testing", "unstable", "oldstable", "oldoldstable", "experimental"}, suite):
-		e.fail(at, "Moving Debian suite", "%q means another release every few years. Write the code name, such as \"bookworm\".", suite)
-	case !suiteForm.MatchString(suite):
-		e.fail(at, "Wrong Debian suite", "%q is not the code name of a Debian release. Write one such as \"bookworm\" or \"trixie\".", suite)
-	case !slices.Contains(suites(), suite):
-		if near := didYouMean(suite, suites()); near != "" {
-			e.fail(at, "Unknown Debian suite", "There is no Debian release %q.%s", suite, near)
-		} else {
-			e.warn(at, "Unknown Debian suite", "%q is no release that this saigen knows. It is used as it is.", suite)
-		}
-	}
-}
-
-func (e *evaluator) packages(d *decoder, in imageBlock) {
-	if d.good["snapshot"] && !snapshotForm.MatchString(in.Snapshot) {
-		e.fail(d.attrRange("snapshot"), "Wrong snapshot", "A snapshot is a moment of the Debian archive, such as \"20240601T000000Z\".")
-	}
-	for i, p := range in.Packages {
-		if !packageForm.MatchString(p) {
-			e.fail(d.elementRange("packages", i), "Wrong package name", "%q is not the name of a Debian package. Write NAME, NAME=VERSION or NAME/SUITE, in lower case.", p)
-		} else if slices.Contains(in.Packages[:i], p) {
-			e.fail(d.elementRange("packages", i), "Duplicate package", "%q is in the list already.", p)
-		}
-	}
-}
+var envForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 type machineBlock struct {
 	When     condition      `hcl:"when,optional"`
@@ -124,7 +30,7 @@ func (e *evaluator) machine(d *decoder, l *lab.Lab) {
 	if in.Image == "" && (!d.has("image") || ok) { // when it is there and wrong, that has been reported
 		e.noImage(d, l, d.subject())
 	}
-	if img := d.scope.images[string(in.Image)]; img != nil && img.Go != "" {
+	if img := d.scope.images[string(in.Image)]; img != nil && img.Go != "" && img.Debian == "" {
 		e.fail(d.attrRange("image"), "Image without an init", "%s holds one program and no system. A machine boots: give it an image made from debian.", in.Image)
 	}
 	if d.good["cpus"] && in.CPUs < 1 {

@@ -8,7 +8,7 @@ image "nothing" {} # ERROR: Image needs one origin
 
 image "both" {
   debian = "bookworm"
-  go     = "./app" # ERROR: Image needs one origin … "debian" and "go"
+  oci    = "debian@sha256:0000000000000000000000000000000000000000000000000000000000000000" # ERROR: Image needs one origin … "debian" and "oci"
 }
 
 image "packages" {

@@ -1,0 +1,183 @@
+package labfile
+
+import (
+	"errors"
+	"path"
+	"regexp"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+type imageBlock struct {
+	When     condition         `hcl:"when,optional"`
+	Debian   string            `hcl:"debian,optional"`
+	Snapshot string            `hcl:"snapshot,optional"`
+	Packages []string          `hcl:"packages,optional"`
+	Go       lab.Path          `hcl:"go,optional"`
+	Modules  map[string]string `hcl:"modules,optional"`
+	OCI      string            `hcl:"oci,optional"`
+}
+
+var (
+	suiteForm    = regexp.MustCompile(`^[a-z]+$`)
+	snapshotForm = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`)
+	packageForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+|/[a-z-]+)?$`)
+	digestForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
+)
+
+// suites are Debian's releases that saigen knows of, oldest first.
+func suites() []string {
+	return []string{"jessie", "stretch", "buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"}
+}
+
+func (e *evaluator) image(d *decoder, l *lab.Lab) {
+	var in imageBlock
+	ok := d.decode(&in)
+	e.origin(d)
+	if d.has("debian") {
+		e.suite(d, in.Debian)
+		e.packages(d, in)
+	}
+	if d.good["oci"] && !digestForm.MatchString(in.OCI) {
+		e.fail(d.attrRange("oci"), "Image not named by digest", "A tag may mean something else tomorrow. Name the image by its content: NAME@sha256:… with 64 hexadecimal digits.")
+	}
+	if d.good["go"] && !d.isFolder(in.Go) {
+		e.fail(d.attrRange("go"), "Not a folder", "The folder of a Go program is needed here, the one that holds its main package.")
+	}
+	e.modules(d, in)
+	img := lab.Image{
+		Name: d.block.Labels[0], Debian: in.Debian, Snapshot: in.Snapshot, Packages: in.Packages, Go: in.Go, Modules: in.Modules, OCI: in.OCI,
+		Pos: position(d.subject()),
+	}
+	l.Images = append(l.Images, img)
+	if ok {
+		d.scope.images[addressOf(d.block)] = &img
+	}
+}
+
+// origin checks that the image is made from one thing, and that nothing is said of it that has no meaning there.
+func (e *evaluator) origin(d *decoder) {
+	var sources []string
+	for _, name := range []string{"debian", "go", "oci"} {
+		if d.has(name) {
+			sources = append(sources, name)
+		}
+	}
+	const rule = "An image is made from exactly one of debian (a suite), go (a program) and oci (a reference by digest), or from debian with a go program in it; it has "
+	switch {
+	case len(sources) == 0:
+		e.fail(d.subject(), "Image needs one origin", rule+"none of them.")
+	case len(sources) > 1 && d.has("oci"):
+		e.fail(d.attrName(sources[1]), "Image needs one origin", rule+list(sources)+".")
+	}
+	if !d.has("debian") {
+		for _, name := range []string{"snapshot", "packages"} {
+			if d.has(name) {
+				e.fail(d.attrName(name), "Only for Debian images", "%q says how a Debian image is built; this image is made from something else.", name)
+			}
+		}
+	}
+	if d.has("modules") && !d.has("go") {
+		e.fail(d.attrName("modules"), "Only for Go programs", "\"modules\" says with which versions of its modules a Go program is built; this image has none. Say which with go.")
+	}
+}
+
+func (e *evaluator) suite(d *decoder, suite string) {
+	at := d.attrRange("debian")
+	switch {
+	case !d.good["debian"]:
+	case slices.Contains([]string{"stable", "testing", "unstable", "oldstable", "oldoldstable", "experimental"}, suite):
+		e.fail(at, "Moving Debian suite", "%q means another release every few years. Write the code name, such as \"bookworm\".", suite)
+	case !suiteForm.MatchString(suite):
+		e.fail(at, "Wrong Debian suite", "%q is not the code name of a Debian release. Write one such as \"bookworm\" or \"trixie\".", suite)
+	case !slices.Contains(suites(), suite):
+		if near := didYouMean(suite, suites()); near != "" {
+			e.fail(at, "Unknown Debian suite", "There is no Debian release %q.%s", suite, near)
+		} else {
+			e.warn(at, "Unknown Debian suite", "%q is no release that this saigen knows. It is used as it is.", suite)
+		}
+	}
+}
+
+func (e *evaluator) packages(d *decoder, in imageBlock) {
+	if d.good["snapshot"] && !snapshotForm.MatchString(in.Snapshot) {
+		e.fail(d.attrRange("snapshot"), "Wrong snapshot", "A snapshot is a moment of the Debian archive, such as \"20240601T000000Z\".")
+	}
+	for i, p := range in.Packages {
+		if !packageForm.MatchString(p) {
+			e.fail(d.elementRange("packages", i), "Wrong package name", "%q is not the name of a Debian package. Write NAME, NAME=VERSION or NAME/SUITE, in lower case.", p)
+		} else if slices.Contains(in.Packages[:i], p) {
+			e.fail(d.elementRange("packages", i), "Duplicate package", "%q is in the list already.", p)
+		}
+	}
+}
+
+// modules checks that the program's go.mod requires the modules, and that the versions are whole ones.
+func (e *evaluator) modules(d *decoder, in imageBlock) {
+	if len(in.Modules) == 0 || !d.good["modules"] || !d.good["go"] || !d.isFolder(in.Go) {
+		return
+	}
+	required, err := d.required(in.Go)
+	if err != nil {
+		e.fail(d.attrName("modules"), "No usable go.mod", "Other versions of modules are built into a program by changing its go.mod, and that of %q cannot be used: %s.", in.Go, err)
+		return
+	}
+	for _, name := range sortedKeys(in.Modules) {
+		key, value := d.entryRange("modules", name)
+		if !slices.Contains(required, name) {
+			e.fail(key, "Module that is not required", "The go.mod of %q does not require %q, so another version of it would change nothing.%s", in.Go, name, hint(name, required, "It requires"))
+			continue
+		}
+		if v := in.Modules[name]; module.CanonicalVersion(v) != v || module.Check(name, v) != nil {
+			e.fail(value, "Wrong module version", "%q cannot be a version of %s. Write the whole version, such as \"v0.15.0\", or a pseudo-version as \"go list -m\" prints it; a branch or \"latest\" means another one tomorrow.", in.Modules[name], name)
+		}
+	}
+}
+
+// required lists the modules that the go.mod of a folder requires.
+func (d *decoder) required(folder lab.Path) ([]string, error) {
+	if d.root == nil {
+		return nil, nil
+	}
+	name := path.Join(string(folder), "go.mod")
+	data, err := d.root.ReadFile(name)
+	if err != nil {
+		return nil, errors.New(pathError(err))
+	}
+	file, err := modfile.ParseLax("go.mod", data, nil)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, r := range file.Require {
+		all = append(all, r.Mod.Path)
+	}
+	return all, nil
+}
+
+// entryRange is where an entry of a map attribute stands, its key and its value, or the whole map where the file does not
+// write it out.
+func (d *decoder) entryRange(name, key string) (hcl.Range, hcl.Range) {
+	whole := d.attrRange(name)
+	a := d.block.body.Attributes[name]
+	if a == nil {
+		return whole, whole
+	}
+	entries, ok := a.Expr.(*hclsyntax.ObjectConsExpr)
+	if !ok {
+		return whole, whole
+	}
+	for _, item := range entries.Items {
+		if v, diags := item.KeyExpr.Value(d.scope.ctx); !diags.HasErrors() && v.Type() == cty.String && v.AsString() == key {
+			return item.KeyExpr.Range(), item.ValueExpr.Range()
+		}
+	}
+	return whole, whole
+}
