@@ -59,6 +59,15 @@ func (c *Command) Longest() time.Duration { return c.Timeout.Value() + time.Seco
 // Limits implements lab.Limiter.
 func (*Command) Limits() []string { return []string{"exit"} }
 
+// Numbers implements lab.Numbered.
+func (c *Command) Numbers() []string {
+	out := []string{"code", "seconds"}
+	if c.Stdout != "" {
+		out = append(out, "stdout_match")
+	}
+	return out
+}
+
 // Observe implements lab.Observer.
 func (c *Command) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {
 	cmd := lab.Command{Argv: c.Argv, Account: string(c.Account)}

@@ -52,6 +52,9 @@ func (c *Container) Check() []lab.Problem {
 // Limits implements lab.Limiter.
 func (*Container) Limits() []string { return []string{"state"} }
 
+// Numbers implements lab.Numbered.
+func (*Container) Numbers() []string { return []string{"found", "running"} }
+
 // Observe implements lab.Observer.
 func (c *Container) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {
 	stack, ok := at.Stack(c.Stack)

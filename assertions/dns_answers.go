@@ -66,6 +66,11 @@ func (d *DNSAnswers) Check() []lab.Problem {
 // Limits implements lab.Limiter.
 func (*DNSAnswers) Limits() []string { return []string{"over", "dead_over", "ttl", "size", "twice"} }
 
+// Numbers implements lab.Numbered.
+func (*DNSAnswers) Numbers() []string {
+	return []string{"answers", "addresses", "dead", "not_twice", "ttl", "size", "rcode"}
+}
+
 // Longest is how long one look may take.
 func (d *DNSAnswers) Longest() time.Duration { return dnsPatience + 2*dnsTry }
 

@@ -61,6 +61,15 @@ func onePlace() lab.Problem {
 // Limits implements lab.Limiter.
 func (*HTTP) Limits() []string { return []string{"status", "time"} }
 
+// Numbers implements lab.Numbered.
+func (h *HTTP) Numbers() []string {
+	out := []string{"status", "seconds", "dns_seconds", "connect_seconds", "tls_seconds", "first_byte_seconds", "timeout"}
+	if h.Body != "" {
+		out = append(out, "body_match")
+	}
+	return out
+}
+
 // Longest is how long one look may take.
 func (h *HTTP) Longest() time.Duration { return h.Timeout.Value() + time.Second }
 

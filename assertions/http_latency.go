@@ -19,7 +19,8 @@ import (
 // only once there are min_samples samples, so as an invariant it would be broken at the start: there, use http with time.
 //
 // Values: status, seconds, dns_seconds, connect_seconds, tls_seconds, first_byte_seconds, timeout; with per_line also
-// lines, and seconds_per_line where there are any.
+// lines, and seconds_per_line where there are any. Figures, of all requests: requests, median, p95 and slowest (seconds); with
+// per_line also lines (most that one request caused) and seconds_per_line (the median).
 type HTTPLatency struct {
 	// The stack that is asked.
 	Stack lab.StackRef `hcl:"stack" json:"stack"`
@@ -173,6 +174,41 @@ func (h *HTTPLatency) Explain(history []lab.Observation) string {
 		parts = append(parts, h.PerLine.explain(history))
 	}
 	return fmt.Sprintf("%s of %s", strings.Join(parts, ", "), plural(len(samples), "request"))
+}
+
+// Numbers implements lab.Numbered.
+func (h *HTTPLatency) Numbers() []string {
+	out := []string{"requests", "median", "p95", "slowest"}
+	if h.PerLine != nil {
+		out = append(out, "lines", "seconds_per_line")
+	}
+	return out
+}
+
+// Measure implements lab.Measurer.
+func (h *HTTPLatency) Measure(history []lab.Observation) map[string]float64 {
+	var samples, each []float64
+	lines := 0.0
+	for _, o := range history {
+		if !measured(o.Values) {
+			continue
+		}
+		samples = append(samples, o.Values["seconds"])
+		if k := o.Values["lines"]; k > 0 {
+			each, lines = append(each, o.Values["seconds"]/k), max(lines, k)
+		}
+	}
+	out := map[string]float64{"requests": float64(len(samples))}
+	if slices.Sort(samples); len(samples) > 0 {
+		out["median"], out["p95"], out["slowest"] = rank(samples, 0.5), rank(samples, 0.95), rank(samples, 1)
+	}
+	if h.PerLine != nil {
+		out["lines"] = lines
+	}
+	if slices.Sort(each); len(each) > 0 {
+		out["seconds_per_line"] = rank(each, 0.5)
+	}
+	return out
 }
 
 // rank is the percentile by nearest rank of sorted samples.

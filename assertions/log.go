@@ -13,7 +13,7 @@ import (
 //
 // It holds when the number of matching lines of the whole phase so far is in the limit.
 //
-// Values: lines, the matching lines that are new since the look before.
+// Values: lines, the matching lines that are new since the look before. Figures: lines, all of them.
 type Log struct {
 	// The stack of the service.
 	Stack lab.StackRef `hcl:"stack" json:"stack"`
@@ -62,6 +62,14 @@ func checkCount(count lab.Limit) []lab.Problem {
 
 // Limits implements lab.Limiter.
 func (*Log) Limits() []string { return []string{"count"} }
+
+// Numbers implements lab.Numbered.
+func (*Log) Numbers() []string { return []string{"lines"} }
+
+// Measure implements lab.Measurer.
+func (*Log) Measure(history []lab.Observation) map[string]float64 {
+	return map[string]float64{"lines": total(history)}
+}
 
 // Observe implements lab.Observer.
 func (l *Log) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {

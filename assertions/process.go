@@ -64,6 +64,9 @@ func (p *Process) Check() []lab.Problem {
 // Limits implements lab.Limiter.
 func (*Process) Limits() []string { return []string{"count"} }
 
+// Numbers implements lab.Numbered.
+func (*Process) Numbers() []string { return []string{"processes"} }
+
 // Observe implements lab.Observer.
 func (p *Process) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {
 	account := string(p.Account)
