@@ -138,6 +138,27 @@ symptom "dns_answers" "eight_answers" {
   twice  = true
   every  = "500ms"
   within = "60s"
+
+  figure "answers" {
+    value    = "answers"
+    incident = "8"
+  }
+
+  figure "addresses" {
+    value    = "addresses"
+    incident = "4"
+  }
+
+  figure "ttl" {
+    value    = "ttl"
+    incident = "86400"
+  }
+
+  figure "message" {
+    value    = "size"
+    unit     = "bytes"
+    incident = "172"
+  }
 }
 
 # connect() to an address that nobody has any more gives up after three ARP requests, one second apart. One probe alone asks
@@ -156,6 +177,18 @@ symptom "http_latency" "slow_pages" {
     match   = "connect\\(\\) failed \\(113: (No route to host|Host is unreachable)\\)"
     time    = "2.9s to 3.5s"
     done    = "HTTP/1\\.[01]\" [0-9]{3} " # the access line
+  }
+
+  figure "slowest_page" {
+    value    = "slowest"
+    unit     = "seconds"
+    incident = "tens of seconds"
+  }
+
+  figure "each_dead_address" {
+    value    = "seconds_per_line"
+    unit     = "seconds"
+    incident = "3.06 s"
   }
 }
 
