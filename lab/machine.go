@@ -49,6 +49,13 @@ type Hypervisor interface {
 	Processors(m Machine) int
 }
 
+// Waiter is implemented by machines with processors of their own, whose waiting for the host's processors the host counts.
+type Waiter interface {
+	// Waited returns, for each of the machine's processors, for how long in all it could have run and the host ran
+	// something else. It is cheap: it is asked many times a second.
+	Waited() ([]time.Duration, error)
+}
+
 // Snapshotter is implemented by drivers that can save the machines of a lab, all at one moment, and start them again from
 // there. What is saved belongs to the driver, which keeps it where a later run may find it. The key names everything of the
 // lab that the saved state depends on; the driver adds what it depends on itself (images, kernel, hypervisor, agent).

@@ -60,6 +60,9 @@ func TestDriver(t *testing.T, driver lab.Driver, l *lab.Lab, probe lab.Probe) {
 	} {
 		t.Run(c.name, c.test)
 	}
+	if w, ok := m.(lab.Waiter); ok {
+		t.Run("waiting", func(t *testing.T) { waiting(t, w, driver, l.Machines[0]) })
+	}
 	t.Run("console", func(t *testing.T) {
 		if _, err := m.Console(t.Context()); err != nil {
 			t.Error(err)
@@ -311,4 +314,24 @@ func (s *suite) parallel(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// waiting of a machine's processors is counted for each of them, and goes one way only.
+func waiting(t *testing.T, w lab.Waiter, driver lab.Driver, spec lab.Machine) {
+	var before []time.Duration
+	for range 20 {
+		all, err := w.Waited()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h, ok := driver.(lab.Hypervisor); ok && len(all) != h.Processors(spec) {
+			t.Fatalf("%d processors have waited; the machine has %d", len(all), h.Processors(spec))
+		}
+		for i := range before {
+			if all[i] < before[i] {
+				t.Errorf("processor %d has waited %v, and then %v", i, before[i], all[i])
+			}
+		}
+		before = all
+	}
 }

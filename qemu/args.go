@@ -58,7 +58,7 @@ func (v vm) arguments() []string {
 		accel = fmt.Sprintf("tcg,thread=multi,tb-size=%d", translations)
 	}
 	args := []string{
-		"-name", v.name, "-no-reboot",
+		"-name", v.name + ",debug-threads=on", "-no-reboot", // the threads' names tell which are processors
 		"-machine", machine,
 		"-accel", accel, "-cpu", cpu, "-smp", "cpus=" + strconv.Itoa(v.cpus), "-m", fmt.Sprintf("size=%dB", v.memory),
 		"-object", object("qom-type", "memory-backend-file", "id", "ram", "size", v.memory, "mem-path", v.ram, "share", v.shared),

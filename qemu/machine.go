@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"github.com/saigen-lab/saigen/guest"
@@ -193,6 +194,31 @@ func (v *vmachine) Watch(ctx context.Context, p lab.Probe, each func(lab.Observa
 
 // Clock asks the agent for the machine's clock.
 func (v *vmachine) Clock(ctx context.Context) (time.Duration, error) { return v.guest.Clock(ctx) }
+
+// Waited implements lab.Waiter: what the kernel counts of QEMU's threads that are processors; see "sched_info" in its
+// Documentation/scheduler/sched-stats.rst. QEMU names them "CPU 0/TCG" or "CPU 0/KVM".
+func (v *vmachine) Waited() ([]time.Duration, error) {
+	threads, err := procfs.AllThreads(v.process.cmd.Process.Pid)
+	if err != nil {
+		return nil, err
+	}
+	var all []time.Duration
+	for _, t := range threads {
+		name, err := t.Comm()
+		if err != nil {
+			return nil, err
+		}
+		if !strings.HasPrefix(name, "CPU ") {
+			continue
+		}
+		stat, err := t.Schedstat()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, time.Duration(stat.WaitingNanoseconds))
+	}
+	return all, nil
+}
 
 // Console returns the last lines that the kernel and systemd wrote to the console.
 func (v *vmachine) Console(context.Context) (string, error) {

@@ -40,6 +40,7 @@ type arm struct {
 	watch       context.Context
 	stop        context.CancelFunc
 	watchers    sync.WaitGroup
+	waits       map[lab.MachineRef]*waits // of the machines of which the host counts it
 	mu          sync.Mutex
 	seen        map[string][]lab.Observation
 	lost        error
@@ -161,6 +162,7 @@ func (a *arm) baseline(ctx context.Context) error {
 		return err
 	}
 	a.watch, a.stop = context.WithCancel(context.WithoutCancel(ctx))
+	a.countWaits()
 	a.phase(Baseline, "", 0)
 	for _, s := range a.assertions() {
 		m, err := a.machine(s.Machine)

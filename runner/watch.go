@@ -33,6 +33,7 @@ func (a *arm) observed(s lab.Assertion, o lab.Observation) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	o.At = a.hostTime(s.Machine, o)
+	o.Late = max(o.Late, a.waits[s.Machine].during(o))
 	phase := a.current()
 	a.seen[s.Address()] = append(a.seen[s.Address()], o)
 	began := phase
