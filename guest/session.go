@@ -25,10 +25,11 @@ type sessions struct {
 
 // session is one account and the way in which it is logged in.
 type session struct {
-	mu   sync.Mutex // one opens the session, the others wait for it
-	kind lab.Session
-	ids  accountIDs
-	unit string // the unit that the holder was started as; empty: it is the agent's own child
+	mu       sync.Mutex // one opens the session, the others wait for it
+	kind     lab.Session
+	loggedIn bool // a terminal is opened as well, once
+	ids      accountIDs
+	unit     string // the unit that the holder was started as; empty: it is the agent's own child
 }
 
 // accountsFile keeps the declaration for an agent that is started again.
@@ -46,7 +47,7 @@ func newSessions(log *slog.Logger) *sessions {
 	}
 	for _, a := range accounts {
 		if ids, err := lookupAccount(a.Name); err == nil {
-			s.accounts = append(s.accounts, &session{kind: a.Session, ids: ids})
+			s.accounts = append(s.accounts, &session{kind: a.Session, loggedIn: a.LoggedIn, ids: ids})
 		}
 	}
 	return s
@@ -58,10 +59,15 @@ func (s *sessions) add(ctx context.Context, accounts []lab.Account) error {
 		return err
 	}
 	s.mu.Lock()
+	terminal := map[string]*session{}
 	for i, a := range accounts {
-		if err := s.addOne(ctx, a, firstUID+i); err != nil {
+		added, err := s.addOne(ctx, a, firstUID+i)
+		if err != nil {
 			s.mu.Unlock()
 			return err
+		}
+		if added != nil && added.loggedIn {
+			terminal[a.Name] = added
 		}
 	}
 	err := s.save()
@@ -73,6 +79,12 @@ func (s *sessions) add(ctx context.Context, accounts []lab.Account) error {
 	var all sync.WaitGroup
 	for i, a := range accounts {
 		all.Go(func() {
+			// Before the session: what the account's commands find depends on whether it is logged in.
+			if x := terminal[a.Name]; x != nil {
+				if errs[i] = x.openTerminal(ctx); errs[i] != nil {
+					return
+				}
+			}
 			conn, err := s.enter(ctx, a.Name)
 			if err == nil {
 				_ = conn.Close()
@@ -89,22 +101,24 @@ func (s *sessions) add(ctx context.Context, accounts []lab.Account) error {
 	return nil
 }
 
-func (s *sessions) addOne(ctx context.Context, a lab.Account, uid int) error {
+// addOne makes an account and returns its session, which is not open yet; nil: it was declared before.
+func (s *sessions) addOne(ctx context.Context, a lab.Account, uid int) (*session, error) {
 	ids, err := makeAccount(ctx, a.Name, uid)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := preparePodman(ids); err != nil {
-		return fmt.Errorf("cannot prepare podman for account %s: %w", a.Name, err)
+		return nil, fmt.Errorf("cannot prepare podman for account %s: %w", a.Name, err)
 	}
 	if old := s.find(a.Name); old != nil {
 		if old.kind != a.Session {
-			return fmt.Errorf("account %s has a session of kind %s and cannot have one of kind %s", a.Name, old.kind, a.Session)
+			return nil, fmt.Errorf("account %s has a session of kind %s and cannot have one of kind %s", a.Name, old.kind, a.Session)
 		}
-		return nil
+		return nil, nil
 	}
-	s.accounts = append(s.accounts, &session{kind: a.Session, ids: ids})
-	return nil
+	x := &session{kind: a.Session, loggedIn: a.LoggedIn, ids: ids}
+	s.accounts = append(s.accounts, x)
+	return x, nil
 }
 
 // find needs s.mu.
@@ -120,7 +134,7 @@ func (s *sessions) find(name string) *session {
 func (s *sessions) save() error {
 	var accounts []lab.Account
 	for _, x := range s.accounts {
-		accounts = append(accounts, lab.Account{Name: x.ids.name, Session: x.kind})
+		accounts = append(accounts, lab.Account{Name: x.ids.name, Session: x.kind, LoggedIn: x.loggedIn})
 	}
 	data, err := json.Marshal(accounts)
 	if err != nil {

@@ -100,16 +100,9 @@ func (x *session) linger(ctx context.Context) error {
 	}
 }
 
-// startUnit runs a program as a unit of the system that has a PAM session of the user. It is of type simple: with PAM,
-// systemd 252 never learns that one of type exec was executed, since the process that keeps the PAM session holds the
-// pipe by which it would.
+// startUnit starts the holder in a PAM session of the user.
 func (x *session) startUnit(ctx context.Context, user string, argv []string) (<-chan error, error) {
-	err := tool(ctx, "systemd-run", append([]string{"--quiet", "--collect", "--unit=" + x.unit,
-		"--property=PAMName=login", "--property=User=" + user, "--property=KillMode=mixed",
-		// As for ssh; pam_systemd calls a login without a terminal a background one otherwise.
-		"--setenv=XDG_SESSION_TYPE=tty", "--setenv=XDG_SESSION_CLASS=user",
-		"--description=saigen holder of account " + x.ids.name}, argv...)...)
-	if err != nil {
+	if err := runLogin(ctx, x.unit, user, "saigen holder of account "+x.ids.name, argv); err != nil {
 		return nil, err
 	}
 	ended := make(chan error, 1)

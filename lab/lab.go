@@ -101,9 +101,10 @@ type Machine struct {
 
 // Account is a Linux user on a machine.
 type Account struct {
-	Name    string  `json:"name"`
-	Session Session `json:"session"`
-	Pos     Pos     `json:"-"`
+	Name     string  `json:"name"`
+	Session  Session `json:"session"`
+	LoggedIn bool    `json:"logged_in,omitempty"` // besides, a login through PAM and logind is open from the start: a terminal
+	Pos      Pos     `json:"-"`
 }
 
 // Session is the way in which an account is logged in while the lab runs commands as it.

@@ -19,8 +19,9 @@ type machineBlock struct {
 }
 
 type accountBlock struct {
-	Name    string `hcl:"name,label"`
-	Session string `hcl:"session"`
+	Name     string `hcl:"name,label"`
+	Session  string `hcl:"session"`
+	LoggedIn bool   `hcl:"logged_in,optional"`
 }
 
 func (e *evaluator) machine(d *decoder, l *lab.Lab) {
@@ -69,7 +70,7 @@ func (e *evaluator) accounts(d *decoder, in machineBlock, m *lab.Machine) {
 				e.fail(s.Expr.Range(), "Unknown session", "%q is not a way to be logged in.%s Kinds of session are %s.", a.Session, didYouMean(a.Session, sessions), list(sessions))
 			}
 		}
-		m.Accounts = append(m.Accounts, lab.Account{Name: a.Name, Session: lab.Session(a.Session), Pos: position(b.DefRange())})
+		m.Accounts = append(m.Accounts, lab.Account{Name: a.Name, Session: lab.Session(a.Session), LoggedIn: a.LoggedIn, Pos: position(b.DefRange())})
 	}
 }
 

@@ -24,7 +24,10 @@ machine "server" {
   image  = axis.by == "image" ? image.host : null
   memory = "512MiB"
   account "alice" { session = "linger" }
-  account "bob" { session = "su" }
+  account "bob" {
+    session   = "su"
+    logged_in = true
+  }
 }
 
 stack "alice" {
