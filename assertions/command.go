@@ -17,7 +17,7 @@ const codeTimeout = 124
 // All settings that are given must hold together, on the newest look. A command that is still running when its time is
 // over is stopped and has exit code 124. One that cannot be started at all counts neither way.
 //
-// Values: code, seconds, stdout_match (1 or 0).
+// Values: code, seconds, stdout_match and stderr_match (1 or 0).
 type Command struct {
 	// The machine to run it on. Either this or stack.
 	Machine lab.MachineRef `hcl:"machine,optional" json:"machine,omitempty"`
@@ -31,8 +31,14 @@ type Command struct {
 	Argv []string `hcl:"argv,optional" json:"argv,omitempty"`
 	// Holds when the command ends with exactly this exit code.
 	Exit *int `hcl:"exit,optional" json:"exit,omitempty"`
+	// Holds when its exit code is in this limit, where exit says too much: "over 0".
+	ExitCode lab.Limit `hcl:"exit_code,optional" json:"exit_code,omitempty"`
 	// Holds when this pattern matches somewhere in its standard output.
 	Stdout lab.Pattern `hcl:"stdout,optional" json:"stdout,omitempty"`
+	// Holds when this pattern matches somewhere in its standard error.
+	Stderr lab.Pattern `hcl:"stderr,optional" json:"stderr,omitempty"`
+	// Holds when it took a time in this limit: "over 3s".
+	Time lab.Limit `hcl:"time,optional" json:"time,omitempty"`
 	// How long it may run. Default: "30s".
 	Timeout lab.Duration `hcl:"timeout,optional" json:"timeout,omitempty"`
 }
@@ -44,9 +50,18 @@ func (c *Command) Check() []lab.Problem {
 		out = append(out, lab.Problem{Summary: "one command is needed",
 			Detail: "Set either run, a line for sh -c, or argv, a list of the command and its arguments."})
 	}
-	if c.Exit == nil && c.Stdout == "" {
-		out = append(out, nothingAsserted("exit and stdout"))
+	if c.Exit == nil && c.ExitCode == "" && c.Stdout == "" && c.Stderr == "" && c.Time == "" {
+		out = append(out, nothingAsserted("exit, exit_code, stdout, stderr and time"))
 	}
+	if c.Exit != nil && c.ExitCode != "" {
+		out = append(out, lab.Problem{Attr: "exit_code", Summary: "two settings for the exit code",
+			Detail: "exit is one exit code, exit_code a limit for it. Set one of them."})
+	}
+	if alwaysTrue(c.ExitCode) {
+		out = append(out, lab.Problem{Attr: "exit_code", Summary: "every exit code is in the limit",
+			Detail: "An exit code is never below 0, so this always holds and proves nothing. Write a limit that can be missed, such as \"over 0\"."})
+	}
+	out = append(out, checkTime("time", c.Time)...)
 	if (c.Stack == "") == (c.Machine == "") {
 		out = append(out, onePlace())
 	}
@@ -57,13 +72,16 @@ func (c *Command) Check() []lab.Problem {
 func (c *Command) Longest() time.Duration { return c.Timeout.Value() + time.Second }
 
 // Limits implements lab.Limiter.
-func (*Command) Limits() []string { return []string{"exit"} }
+func (*Command) Limits() []string { return []string{"exit", "exit_code", "time"} }
 
 // Numbers implements lab.Numbered.
 func (c *Command) Numbers() []string {
 	out := []string{"code", "seconds"}
 	if c.Stdout != "" {
 		out = append(out, "stdout_match")
+	}
+	if c.Stderr != "" {
+		out = append(out, "stderr_match")
 	}
 	return out
 }
@@ -105,6 +123,9 @@ func (c *Command) Observe(ctx context.Context, at lab.Place) (lab.Observation, e
 	if c.Stdout != "" {
 		o.Values["stdout_match"] = truth(c.Stdout.Regexp().Match(r.Stdout))
 	}
+	if c.Stderr != "" {
+		o.Values["stderr_match"] = truth(c.Stderr.Regexp().Match(r.Stderr))
+	}
 	return o, nil
 }
 
@@ -112,5 +133,8 @@ func (c *Command) Observe(ctx context.Context, at lab.Place) (lab.Observation, e
 func (c *Command) Holds(history []lab.Observation) bool {
 	v := last(history).Values
 	return (c.Exit == nil || v["code"] == float64(*c.Exit)) &&
-		(c.Stdout == "" || v["stdout_match"] == 1)
+		(c.ExitCode == "" || c.ExitCode.Holds(v["code"])) &&
+		(c.Stdout == "" || v["stdout_match"] == 1) &&
+		(c.Stderr == "" || v["stderr_match"] == 1) &&
+		(c.Time == "" || c.Time.Holds(v["seconds"]))
 }

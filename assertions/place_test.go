@@ -112,7 +112,7 @@ func TestCommand(t *testing.T) {
 		case "gone":
 			return lab.Result{}, errors.New("no such program")
 		}
-		return lab.Result{Code: 3, Stdout: []byte("8 answers\n")}, nil
+		return lab.Result{Code: 3, Stdout: []byte("8 answers\n"), Stderr: []byte("a warning\n")}, nil
 	})
 	for _, c := range []struct {
 		kind  Command
@@ -123,7 +123,15 @@ func TestCommand(t *testing.T) {
 		{Command{Run: "x", Exit: p(0)}, 3, false},
 		{Command{Run: "x", Stdout: "[0-9] answers"}, 3, true},
 		{Command{Run: "x", Stdout: "dead", Exit: p(3)}, 3, false},
+		{Command{Run: "x", ExitCode: "over 0"}, 3, true},
+		{Command{Run: "x", ExitCode: "over 3"}, 3, false},
+		{Command{Run: "x", Stderr: "warn"}, 3, true},
+		{Command{Run: "x", Stderr: "answers"}, 3, false},
+		{Command{Run: "x", Stdout: "warning"}, 3, false},
+		{Command{Run: "x", Time: "over 9s"}, 3, false},
+		{Command{Run: "x", Time: "under 9s", ExitCode: "1 to 3"}, 3, true},
 		{Command{Run: "hang", Exit: p(124), Timeout: "20ms"}, 124, true},
+		{Command{Run: "hang", Time: "at least 20ms", Timeout: "20ms"}, 124, true},
 		{Command{Argv: []string{"dig", "app"}, Exit: p(3)}, 3, true},
 	} {
 		if c.kind.Timeout == "" {
