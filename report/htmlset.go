@@ -68,6 +68,9 @@ func setOf(runs []*storedRun, trials []trialView) *setView {
 				continue
 			}
 			vv := variantView{Lab: group, Variant: variantName(v.Variant), Sign: "✓", Tone: "good", Odds: odds(v), Times: toSymptoms(v)}
+			if figures := (Style{}).measured(v.Figures); len(figures) > 0 {
+				vv.Times += "; measured (reported): " + strings.Join(figures, "; ")
+			}
 			switch {
 			case v.AsExpected.K < v.AsExpected.N:
 				vv.Sign, vv.Tone = "✗", "bad"

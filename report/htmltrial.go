@@ -20,6 +20,7 @@ type trialView struct {
 	Because, Hint, Tail  string
 	When, Took, Folder   string
 	Main                 *mainView
+	Measured             []measuredView
 	Symptoms, Invariants []probeView
 	Remedies             []remedyView
 	Logs                 []logView
@@ -40,6 +41,9 @@ type mainView struct {
 	What    string
 	Figures []figureView
 }
+
+// measuredView is one figure beside that of the incident's report.
+type measuredView struct{ Name, Value, Incident, Of string }
 
 type figureView struct{ Head, Value, Text, Tone string }
 
@@ -83,6 +87,9 @@ func trialOf(id string, r *storedRun, t *storedTrial) (trialView, chartTrial) {
 	}
 	for _, d := range o.Drift {
 		v.Drift = append(v.Drift, clean(d))
+	}
+	for _, f := range spreadsOf(o) {
+		v.Measured = append(v.Measured, measuredView{figureName(f.Figure), Style{}.spreadText(f), clean(f.Incident), spoken(f.Address[strings.LastIndexByte(f.Address, '.')+1:])})
 	}
 	main := mainProbe(probes)
 	for i, p := range probes {

@@ -141,6 +141,9 @@ func testcaseOf(s *runner.Summary, v runner.VariantResult, of []*runner.Outcome,
 	if len(of) > 1 {
 		c.Properties = append(c.Properties, junit.Property{Name: "trials", Value: odds(v)})
 	}
+	for _, f := range v.Figures {
+		c.Properties = append(c.Properties, junit.Property{Name: "figure " + figureName(f.Figure), Value: xmlText(Style{}.spreadText(f))})
+	}
 	if v.Exit() == runner.ExitExpected {
 		return c
 	}
@@ -202,6 +205,9 @@ func keyFacts(o *runner.Outcome) string {
 			held = "broke in the " + inv.BrokeIn
 		}
 		line("%s %s: %s", inv.Address, held, inv.Last)
+	}
+	if figures := (Style{}).measured(spreadsOf(o)); len(figures) > 0 {
+		line("measured (reported): %s", strings.Join(figures, "; "))
 	}
 	for _, a := range o.Arms {
 		for _, p := range a.Phases {

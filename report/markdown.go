@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -13,13 +14,16 @@ import (
 func Markdown(w io.Writer, runs ...*runner.Summary) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	if len(runs) > 1 {
+		markdownOverview(line, runs)
+	}
 	for _, s := range runs {
 		line("## %s: %s\n", mdText(s.Lab), mdText(conclusion(s)))
 		line("| | variant | verdict | trials | why |")
 		line("|---|---|---|---|---|")
 		for _, v := range s.Variants {
 			of := ofVariant(s.Outcomes, v.Variant)
-			sign := map[int]string{runner.ExitExpected: "✅", runner.ExitUnexpected: "❌", runner.ExitInconclusive: "⚠️"}[v.Exit()]
+			sign := mdSign(v.Exit())
 			because, trials := v.Because, "1"
 			if len(of) > 1 {
 				trials = mdText(odds(v))
@@ -41,7 +45,7 @@ func Markdown(w io.Writer, runs ...*runner.Summary) error {
 				o = firstReproduced(ofVariant(s.Outcomes, v.Variant))
 			}
 			if o != nil {
-				markdownOutcome(line, o)
+				markdownOutcome(line, o, v.Figures)
 			}
 		}
 		if s.Driver != "" {
@@ -56,7 +60,32 @@ func Markdown(w io.Writer, runs ...*runner.Summary) error {
 	return nil
 }
 
-func markdownOutcome(line func(string, ...any), o *runner.Outcome) {
+// markdownOverview is one table of all labs.
+func markdownOverview(line func(string, ...any), runs []*runner.Summary) {
+	labs := overviewLabs(Style{}, runs)
+	line("## %s, %s\n", mdText(overviewHead(runs)), Duration(together(runs)))
+	line("| | lab | variant | expected | verdict | trials | time | measured (reported) |")
+	line("|---|---|---|---|---|---|---|---|")
+	for _, l := range labs {
+		for _, r := range l.rows {
+			line("| %s | %s | %s | %s | %s | %s | %s | %s |", mdSign(r.exit), mdText(l.name), mdText(r.full), mdText(r.expect), mdText(r.got),
+				cmp.Or(r.trials, "1"), r.took, mdText(strings.Join(r.figures, "; ")))
+		}
+	}
+	line("")
+}
+
+func mdSign(exit int) string {
+	switch exit {
+	case runner.ExitExpected:
+		return "✅"
+	case runner.ExitUnexpected:
+		return "❌"
+	}
+	return "⚠️"
+}
+
+func markdownOutcome(line func(string, ...any), o *runner.Outcome, figures []runner.Spread) {
 	line("<details><summary>%s: what was seen</summary>\n", mdText(variantName(o.Variant)))
 	line("| symptom | without the fault | with it | after | after the remedy |")
 	line("|---|---|---|---|---|")
@@ -68,6 +97,14 @@ func markdownOutcome(line func(string, ...any), o *runner.Outcome) {
 		line("| %s | %s | %s | %s | %s |", mdText(short(s.Address)), mdText(s.Control), mdText(s.Last), after, mdText(s.AfterCure))
 	}
 	line("")
+	if len(figures) > 0 {
+		line("| figure | measured | reported |")
+		line("|---|---|---|")
+		for _, f := range figures {
+			line("| %s | %s | %s |", mdText(figureName(f.Figure)), mdText(Style{}.spreadText(f)), mdText(f.Incident))
+		}
+		line("")
+	}
 	for _, i := range o.Invariants {
 		if !i.Held {
 			line("- %s broke in the %s: %s", mdText(i.Address), mdText(i.BrokeIn), mdText(i.Last))

@@ -181,6 +181,7 @@ func staleDNS() (events []runner.Event, sum *runner.Summary) {
 		},
 		Invariants: []runner.InvariantResult{{Address: bob, Held: true, Last: "status 200 after 3.9 ms"}},
 		Remedies:   remedies,
+		Figures:    ofTheDiary(18.445),
 		Arms:       s.arms,
 		Started:    started,
 		Took:       s.at.Sub(started),

@@ -18,6 +18,7 @@ func Show(w io.Writer, st Style, s *runner.Summary) {
 			title += fmt.Sprintf(", trial %d", o.Trial)
 		}
 		p.figures(o, title+": "+gotExpected(o.Verdict, o.Expect), 0)
+		p.beside(spreadsOf(o))
 		p.remedies(o)
 		for _, inv := range o.Invariants {
 			p.invariant(inv)

@@ -44,6 +44,7 @@ func Summary(w io.Writer, st Style, s *runner.Summary) {
 		for _, most := range []int{0, 2, 1} { // lines of a symptom; what is cut then saigen show has
 			figures = part(func(p printer) {
 				p.figures(o, title, most)
+				p.beside(v.Figures)
 				p.cures(o)
 			})
 			if fits = st.Height <= 0 || rows+rowsIn(figures, st) <= st.Height; fits {
