@@ -3,6 +3,7 @@ package assertions
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"time"
@@ -14,10 +15,12 @@ import (
 // compares what comes back. The message is the one that bookworm's dig sends (EDNS0, an 8 byte cookie, 1232 bytes of
 // UDP), so that sizes are those that dig prints.
 //
-// All settings that are given must hold together, on the newest look. A server that refuses or does not answer gives 0
-// answers; a container that does not run cannot be asked from, and such a look counts neither way.
+// All settings that are given must hold together, on the newest look; silence looks at all. A server that refuses or does not
+// answer gives 0 answers; a container that does not run cannot be asked from, and such a look counts neither way. One look asks
+// for 2 s until it is answered, so that a lost datagram, or a server that loads its file, is no silence.
 //
-// Values: answers, addresses, dead, not_twice, ttl (seconds), size (bytes), rcode.
+// Values: answers, addresses, dead, not_twice, silent (1 or 0), ttl (seconds), size (bytes), rcode; and silence (seconds), the longest of a
+// phase that has ended.
 type DNSAnswers struct {
 	// The stack of the service that asks.
 	Stack lab.StackRef `hcl:"stack" json:"stack"`
@@ -37,14 +40,24 @@ type DNSAnswers struct {
 	Size *int `hcl:"size,optional" json:"size,omitempty"`
 	// Holds when there are answers, and every address is among them exactly twice. Default: false, not compared.
 	Twice bool `hcl:"twice,optional" json:"twice,omitempty"`
+	// Holds when nothing comes back in time: no answer, and no refusal either. Default: false, not compared.
+	Silent bool `hcl:"silent,optional" json:"silent,omitempty"`
+	// Holds when there was a silence that has ended, and the longest such was in this limit, as "15s to 60s": from the first question
+	// of a phase that nothing came back for, to the next answer.
+	Silence lab.Limit `hcl:"silence,optional" json:"silence,omitempty"`
 }
 
 // Check implements lab.Checker.
 func (d *DNSAnswers) Check() []lab.Problem {
 	var out []lab.Problem
-	if d.Over == nil && d.DeadOver == nil && d.TTL == nil && d.Size == nil && !d.Twice {
-		out = append(out, nothingAsserted("over, dead_over, ttl, size and twice"))
+	if d.Over == nil && d.DeadOver == nil && d.TTL == nil && d.Size == nil && !d.Twice && !d.Silent && d.Silence == "" {
+		out = append(out, nothingAsserted("over, dead_over, ttl, size, twice, silent and silence"))
 	}
+	if d.Silent && (d.Over != nil || d.DeadOver != nil || d.TTL != nil || d.Size != nil || d.Twice) {
+		out = append(out, lab.Problem{Attr: "silent", Summary: "an answer of a silent server",
+			Detail: "Where nothing comes back there is no answer to compare, so these settings could never hold together. Make silent an assertion of its own."})
+	}
+	out = append(out, checkTime("silence", d.Silence)...)
 	for _, v := range []struct {
 		attr  string
 		value *int
@@ -64,11 +77,20 @@ func (d *DNSAnswers) Check() []lab.Problem {
 }
 
 // Limits implements lab.Limiter.
-func (*DNSAnswers) Limits() []string { return []string{"over", "dead_over", "ttl", "size", "twice"} }
+func (*DNSAnswers) Limits() []string {
+	return []string{"over", "dead_over", "ttl", "size", "twice", "silent", "silence"}
+}
 
 // Numbers implements lab.Numbered.
 func (*DNSAnswers) Numbers() []string {
-	return []string{"answers", "addresses", "dead", "not_twice", "ttl", "size", "rcode"}
+	return []string{"answers", "addresses", "dead", "not_twice", "silent", "ttl", "size", "rcode", "silence"}
+}
+
+// Measure implements lab.Measurer.
+func (*DNSAnswers) Measure(history []lab.Observation) map[string]float64 {
+	out := maps.Clone(last(history).Values)
+	out["silence"] = silence(history).Seconds()
+	return out
 }
 
 // Longest is how long one look may take.
@@ -131,7 +153,7 @@ func owners(lists ...[]lab.Container) map[netip.Addr]bool {
 func (a dnsAnswer) observation(alive map[netip.Addr]bool) lab.Observation {
 	if a.failure != "" {
 		return lab.Observation{
-			Values:  map[string]float64{"answers": 0, "addresses": 0, "dead": 0, "not_twice": 0},
+			Values:  map[string]float64{"answers": 0, "addresses": 0, "dead": 0, "not_twice": 0, "silent": truth(a.failure == timedOut)},
 			Summary: "no answer: " + a.failure,
 		}
 	}
@@ -160,7 +182,7 @@ func (a dnsAnswer) observation(alive map[netip.Addr]bool) lab.Observation {
 	}
 	o.Values = map[string]float64{
 		"answers": float64(a.answers), "addresses": float64(len(order)), "dead": float64(dead),
-		"not_twice": float64(notTwice), "size": float64(a.size), "rcode": float64(a.rcode),
+		"not_twice": float64(notTwice), "silent": 0, "size": float64(a.size), "rcode": float64(a.rcode),
 	}
 	parts := []string{plural(a.answers, "answer"), plural(len(order), "address"), fmt.Sprintf("%d dead", dead)}
 	switch {
@@ -187,5 +209,30 @@ func (d *DNSAnswers) Holds(history []lab.Observation) bool {
 	over := func(limit *int, name string) bool { return limit == nil || v[name] > float64(*limit) }
 	return over(d.Over, "answers") && over(d.DeadOver, "dead") &&
 		exactly(d.TTL, "ttl") && exactly(d.Size, "size") &&
-		(!d.Twice || v["answers"] > 0 && v["not_twice"] == 0)
+		(!d.Twice || v["answers"] > 0 && v["not_twice"] == 0) &&
+		(!d.Silent || v["silent"] == 1) &&
+		(d.Silence == "" || d.heard(history))
+}
+
+// heard says whether there was a silence that ended, and the longest one was in the limit.
+func (d *DNSAnswers) heard(history []lab.Observation) bool {
+	longest := silence(history)
+	return longest > 0 && d.Silence.Holds(longest.Seconds())
+}
+
+// silence is the longest time without an answer that has ended: 0 when there was none.
+func silence(history []lab.Observation) time.Duration {
+	var longest time.Duration
+	var began time.Time
+	for _, o := range history {
+		_, answered := o.Values["rcode"]
+		switch {
+		case o.Values["silent"] == 1 && began.IsZero():
+			began = o.At
+		case answered && !began.IsZero():
+			longest = max(longest, o.At.Add(o.Took).Sub(began))
+			began = time.Time{}
+		}
+	}
+	return longest
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -145,6 +146,74 @@ func TestDNSRetries(t *testing.T) {
 	k := &DNSAnswers{Stack: "stack.alice", From: "proxy", Name: "app", Server: conn.LocalAddr().String()}
 	if o := look(t, k, stale(nil)); asked.Load() != 2 || !strings.HasPrefix(o.Summary, "0 answers") {
 		t.Errorf("asked %d times: %+v", asked.Load(), o)
+	}
+}
+
+// A server that keeps silent is not one that refuses.
+func TestDNSSilent(t *testing.T) {
+	t.Parallel()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	k := &DNSAnswers{Stack: "stack.alice", From: "proxy", Name: "app", Server: conn.LocalAddr().String(), Silent: true}
+	if o := look(t, k, stale(nil)); !k.Holds([]lab.Observation{o}) || o.Summary != "no answer: no answer in time" {
+		t.Errorf("%+v", o)
+	}
+	refused := dnsAnswer{failure: "connection refused"}.observation(nil)
+	answered := dnsAnswer{answers: 2}.observation(nil)
+	for _, o := range []lab.Observation{refused, answered} {
+		if k.Holds([]lab.Observation{o}) {
+			t.Errorf("silent: %s", o.Summary)
+		}
+	}
+}
+
+func TestDNSSilenceCheck(t *testing.T) {
+	for attr, k := range map[string]*DNSAnswers{
+		"":         {Silent: true, Silence: "at least 15s"},
+		"silent":   {Silent: true, Over: p(0)},
+		"silence":  {Silence: "at least 0s"},
+		"silence ": {Silence: "over 15"},
+	} {
+		var got []string
+		for _, problem := range k.Check() {
+			got = append(got, problem.Attr)
+		}
+		if strings.Join(got, " ") != strings.TrimSpace(attr) {
+			t.Errorf("%+v: %q", k, got)
+		}
+	}
+}
+
+func TestDNSSilence(t *testing.T) {
+	start := time.Date(2023, 7, 1, 12, 0, 0, 0, time.UTC)
+	answered, refused, silent := dnsAnswer{answers: 2}, dnsAnswer{failure: "connection refused"}, dnsAnswer{failure: timedOut}
+	k := &DNSAnswers{Silence: "15s to 60s"}
+	for _, c := range []struct {
+		name  string
+		looks []dnsAnswer // 5 s apart; each takes 1 s
+		want  float64
+		holds bool
+	}{
+		{"none", []dnsAnswer{answered, answered}, 0, false},
+		{"short", []dnsAnswer{silent, answered}, 6, false},
+		{"long", []dnsAnswer{answered, silent, silent, silent, answered, answered}, 16, true},
+		{"not ended", []dnsAnswer{silent, silent, silent, silent, silent}, 0, false},
+		{"ended by an answer, not by a refusal", []dnsAnswer{silent, refused, refused, answered}, 16, true},
+		{"refusals only", []dnsAnswer{refused, refused, refused, refused, answered}, 0, false},
+		{"the longest", []dnsAnswer{silent, silent, silent, answered, silent, answered}, 16, true},
+	} {
+		var history []lab.Observation
+		for i, a := range c.looks {
+			o := a.observation(nil)
+			o.At, o.Took = start.Add(time.Duration(i)*5*time.Second), time.Second
+			history = append(history, o)
+		}
+		if got := k.Measure(history)["silence"]; got != c.want || k.Holds(history) != c.holds {
+			t.Errorf("%s: %g s, holds %v", c.name, got, k.Holds(history))
+		}
 	}
 }
 
