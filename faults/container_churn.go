@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -14,26 +15,30 @@ import (
 const (
 	DiesOfPortTaken    = "port_taken"
 	DiesOfPodmanKilled = "podman_killed"
+	DiesOfNothing      = "nothing"
 )
 
-// ContainerChurn redeploys one service of a stack several times, and each of these starts dies. In each round the account
+// ContainerChurn redeploys one service of a stack several times, and each of these starts dies, or none. In each round the account
 // creates the container (podman-compose up --no-start), starts it (podman start), and removes it when that failed. In
 // the end the cause is taken away, with what a killed start has left listening on the service's ports; the stack is
 // brought up as usual (podman-compose up -d), and it works.
 //
 // Each round is exactly one start. A plain podman-compose up -d of 1.0.3 would be two: it tries again with podman start.
 //
-// In force: every start died of what it should die of, by podman's exit code and its message. Healing frees the port,
-// and repairs nothing.
+// With dies_of = "nothing" a round is a deployment as usual: the container is removed, and podman-compose up -d makes another one,
+// which runs.
+//
+// In force: every start died of what it should die of, by podman's exit code and its message; or, of nothing, every round ended with another
+// container than it began with. Healing frees the port, and repairs nothing.
 type ContainerChurn struct {
 	// The stack that is redeployed.
 	Stack lab.StackRef `hcl:"stack" json:"stack"`
 	// The service that is redeployed.
 	Service lab.ServiceName `hcl:"service" json:"service"`
-	// What the starts die of: "port_taken" (another process listens on a port that the service publishes) or
-	// "podman_killed" (podman gets SIGKILL while it starts the container).
+	// What the starts die of: "port_taken" (another process listens on a port that the service publishes),
+	// "podman_killed" (podman gets SIGKILL while it starts the container), or "nothing".
 	DiesOf string `hcl:"dies_of" json:"dies_of"`
-	// How many starts die. Default: 3.
+	// How many starts there are. Default: 3.
 	Rounds int `hcl:"rounds,optional" json:"rounds,omitempty"`
 	// With port_taken: the port that is taken, on the machine. Default: the first port that the service publishes.
 	Port *int `hcl:"port,optional" json:"port,omitempty"`
@@ -53,19 +58,26 @@ func (f *ContainerChurn) Check() []lab.Problem {
 				Detail: fmt.Sprintf("%d is not a TCP port. Write 1 to 65535, or leave it out for the first port that the service publishes.", *f.Port)})
 		}
 	case DiesOfPodmanKilled:
-		if f.Port != nil {
-			out = append(out, lab.Problem{Attr: "port", Summary: "setting without effect",
-				Detail: "The port matters only with dies_of = \"port_taken\". Remove it."})
-		}
+		out = append(out, f.noPort()...)
 		if f.At.Check() == nil && f.At.Value() <= 0 {
 			out = append(out, lab.Problem{Attr: "at", Summary: "killed before it starts",
 				Detail: "A time of 0 leaves podman no time to begin. Write when it is killed, such as \"100ms\" after its start."})
 		}
+	case DiesOfNothing:
+		out = append(out, f.noPort()...)
 	default:
 		out = append(out, lab.Problem{Attr: "dies_of", Summary: "no such death",
-			Detail: fmt.Sprintf("%q is not something that a start can die of. Write \"port_taken\" or \"podman_killed\".", f.DiesOf)})
+			Detail: fmt.Sprintf("%q is not something that a start can die of. Write \"port_taken\", \"podman_killed\" or \"nothing\".", f.DiesOf)})
 	}
 	return out
+}
+
+func (f *ContainerChurn) noPort() []lab.Problem {
+	if f.Port == nil {
+		return nil
+	}
+	return []lab.Problem{{Attr: "port", Summary: "setting without effect",
+		Detail: "The port matters only with dies_of = \"port_taken\". Remove it."}}
 }
 
 // churnEvidence is what Inject leaves in the machine.
@@ -78,7 +90,7 @@ type churnEvidence struct {
 type death struct {
 	Code int    `json:"code"` // podman's exit code
 	Text string `json:"text"` // the line of podman's output that says why
-	Died bool   `json:"died"` // of what it should
+	Died bool   `json:"died"` // of what it should; of nothing: it lives, and is another one
 }
 
 func (f *ContainerChurn) evidence() string {
@@ -98,6 +110,12 @@ func (f *ContainerChurn) Inject(ctx context.Context, env lab.Env) error {
 	done := churnEvidence{DiesOf: f.DiesOf}
 	if err := keep(ctx, m, f.evidence(), done); err != nil {
 		return err
+	}
+	if f.DiesOf == DiesOfNothing {
+		if err := f.deploy(ctx, env, m, stack, service, &done); err != nil {
+			return err
+		}
+		return restart(ctx, env, f.Stack, f.ThenRestart)
 	}
 	env.Say("%s takes %s down to deploy it again", stack.Account, service.Container)
 	if err := remove(ctx, m, stack.Account, service.Container); err != nil {
@@ -142,6 +160,41 @@ func (f *ContainerChurn) Inject(ctx context.Context, env lab.Env) error {
 		return err
 	}
 	return restart(ctx, env, f.Stack, f.ThenRestart)
+}
+
+// deploy is all rounds of starts that live.
+func (f *ContainerChurn) deploy(ctx context.Context, env lab.Env, m lab.Running, stack lab.Stack, service lab.Service, done *churnEvidence) error {
+	for round := range f.Rounds {
+		before, err := containerID(ctx, m, stack.Account, service.Container)
+		if err != nil {
+			return err
+		}
+		if err := remove(ctx, m, stack.Account, service.Container); err != nil {
+			return err
+		}
+		if _, err := env.Compose(ctx, f.Stack, "up", "-d"); err != nil { // its exit code is that of the last podman command
+			return err
+		}
+		if err := awaitRunning(ctx, m, stack.Account, service.Container); err != nil {
+			return err
+		}
+		after, err := containerID(ctx, m, stack.Account, service.Container)
+		if err != nil {
+			return err
+		}
+		d := death{Died: before != after, Text: fmt.Sprintf("container %.12s, and it was %.12s", after, before)}
+		env.Say("%s deployed %s again, %d of %d: %s", stack.Account, service.Container, round+1, f.Rounds, d.Text)
+		done.Starts = append(done.Starts, d)
+		if err := keep(ctx, m, f.evidence(), *done); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func containerID(ctx context.Context, m lab.Running, account, container string) (string, error) {
+	r, err := do(ctx, m, account, "podman", "inspect", "-f", "{{.Id}}", container)
+	return strings.TrimSpace(string(r.Stdout)), err
 }
 
 // start is one round: create, start, and remove what did not come up.

@@ -83,6 +83,29 @@ func TestChurnPortTakenHealsHalf(t *testing.T) {
 	}
 }
 
+func TestChurnOfNothing(t *testing.T) {
+	d := newDebian()
+	env, m := world(t, d.run)
+	f := &ContainerChurn{Stack: "stack.alice", Service: "app", DiesOf: DiesOfNothing, Rounds: 2}
+	if err := f.Inject(t.Context(), env); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Verify(t.Context(), env); err != nil {
+		t.Error(err)
+	}
+	if ran(m, "podman rm") != 2 || ran(m, "podman-compose up -d") != 2 || d.containers["app"] != "running" {
+		t.Errorf("containers %v after %v", d.containers, m.Commands())
+	}
+	if err := f.Heal(t.Context(), env); err != nil {
+		t.Error(err)
+	}
+	d.sameID = true
+	if err := f.Inject(t.Context(), env); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, f.Verify(t.Context(), env), "start 2 ended with code 0: container id4, and it was id4")
+}
+
 func TestChurnPodmanKilled(t *testing.T) {
 	d := newDebian()
 	d.busy = 2

@@ -96,6 +96,8 @@ func TestCheck(t *testing.T) {
 		{"churn no rounds", &ContainerChurn{DiesOf: DiesOfPortTaken}, "rounds: no rounds"},
 		{"churn port", &ContainerChurn{DiesOf: DiesOfPortTaken, Rounds: 1, Port: port(70000)}, "port: no such port"},
 		{"churn port unused", &ContainerChurn{DiesOf: DiesOfPodmanKilled, Rounds: 1, Port: port(3000), At: "1s"}, "port: setting without effect"},
+		{"churn that lives", &ContainerChurn{DiesOf: DiesOfNothing, Rounds: 1}, ""},
+		{"churn that lives with a port", &ContainerChurn{DiesOf: DiesOfNothing, Rounds: 1, Port: port(3000)}, "port: setting without effect"},
 		{"churn at once", &ContainerChurn{DiesOf: DiesOfPodmanKilled, Rounds: 1, At: "0s"}, "at: killed before it starts"},
 		{"port good", &PortTaken{Port: 53, Protocol: UDP}, ""},
 		{"port of an account", &PortTaken{Port: 3000, Protocol: TCP, Account: "bob"}, ""},

@@ -31,6 +31,8 @@ type debian struct {
 	immortal    bool // the manager ignores the kill
 
 	noPermission bool // nobody gets a port
+	sameID       bool // a new container has the ID of the one before
+	ids          int
 	shared       bool // a port that is held can be had by another as well
 }
 
@@ -179,6 +181,11 @@ func (d *debian) run(_ context.Context, cmd lab.Command) (lab.Result, error) {
 			return fail(125, `Error: unable to start container "c": rootlessport listen tcp 0.0.0.0:3000: bind: address already in use`)
 		}
 		return ok, nil
+	case has("podman inspect -f {{.Id}}"):
+		if !d.sameID {
+			d.ids++
+		}
+		return say("id%d", d.ids)
 	case has("podman inspect"):
 		return say("%v", d.containers[a[len(a)-1]] == "running")
 	}
