@@ -72,6 +72,16 @@ type Limiter interface {
 	Limits() []string
 }
 
+// Chooser is implemented by a nested block of a kind's settings that holds the settings of another kind, as in
+// of "http" "seconds" { … }: its first label says which. The other labels are fields of the block itself.
+type Chooser interface {
+	// Choose makes the settings of that kind with their defaults, keeps them, and returns them to be filled. false: it cannot
+	// be of that kind.
+	Choose(kind string) (settings any, ok bool)
+	// Choices lists the kinds that it can be of.
+	Choices() []string
+}
+
 // Problem is one mistake in the settings of a kind.
 type Problem struct {
 	Attr    string // the guilty attribute; empty: the block

@@ -13,6 +13,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/gocty"
+
+	"github.com/saigen-lab/saigen/lab"
 )
 
 // decoder fills structs from one block. It follows gohcl's tags ("name", "name,optional", "name,block",
@@ -295,7 +297,8 @@ func (d *decoder) blocks(body *hclsyntax.Body, header hcl.Range, name string, f 
 	}
 }
 
-// nested fills one struct, or what a pointer to one points to, from a nested block.
+// nested fills one struct, or what a pointer to one points to, from a nested block. Where the struct is a lab.Chooser, the
+// arguments are those of the kind that it chooses.
 func (d *decoder) nested(b *hclsyntax.Block, v reflect.Value, in links) {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {
@@ -318,5 +321,29 @@ func (d *decoder) nested(b *hclsyntax.Block, v reflect.Value, in links) {
 	for i, l := range labels {
 		l.value.SetString(b.Labels[i])
 	}
+	chooser, ok := v.Addr().Interface().(lab.Chooser)
+	if !ok {
+		d.body(b.Body, b.DefRange(), name, fields, in)
+		return
+	}
+	settings, ok := chooser.Choose(b.Labels[0])
+	if !ok {
+		d.fail(b.LabelRanges[0], "Unknown kind", "The block %q takes no kind %q.%s The command \"saigen kinds\" explains them.",
+			b.Type, b.Labels[0], hint(b.Labels[0], chooser.Choices(), "It takes"))
+		return
+	}
+	fields = fieldsOf(reflect.ValueOf(settings).Elem())
 	d.body(b.Body, b.DefRange(), name, fields, in)
+	d.elsewhere(b, d.links(b.Body, fields, in))
+}
+
+// elsewhere has the whole block look where a kind inside it looks, when it says nothing of that itself: one assertion looks
+// in one place.
+func (d *decoder) elsewhere(b *hclsyntax.Block, in links) {
+	switch {
+	case !d.refs.named:
+		d.refs = in
+	case in.named && in.machine != nil && d.refs.machine != nil && in.machineRef != d.refs.machineRef:
+		d.fail(b.DefRange(), "Two machines", "This looks on %s, and what was written before on %s. An assertion looks on one machine.", in.machineRef, d.refs.machineRef)
+	}
 }

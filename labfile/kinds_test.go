@@ -27,6 +27,7 @@ func testKinds() Kinds {
 			{Name: "log", New: func() lab.Observer { return &logged{AtLeast: 1} }},
 			{Name: "command", New: func() lab.Observer { return &command{} }},
 			{Name: "lonely", New: func() lab.Observer { return &lonely{} }},
+			{Name: "trend", New: func() lab.Observer { return &trend{} }},
 		},
 	}
 }
@@ -152,6 +153,43 @@ type lonely struct {
 	noProbe
 	Machine lab.MachineRef  `hcl:"machine" json:"machine"`                    // where
 	Service lab.ServiceName `hcl:"service,optional" json:"service,omitempty"` // which
+}
+
+// trend is how numbers of others go.
+type trend struct {
+	noProbe
+	Of  chosen  `hcl:"of,block" json:"of"`             // what
+	Per *chosen `hcl:"per,block" json:"per,omitempty"` // of what
+	Up  bool    `hcl:"up,optional" json:"up"`          // whether it rises
+}
+
+func (c *trend) Check() []lab.Problem {
+	if p, ok := c.Of.Look.(*page); ok && p.Status == 0 {
+		return []lab.Problem{{Attr: "of.status", Summary: "No status", Detail: "There is always one."}}
+	}
+	return nil
+}
+
+type chosen struct {
+	Kind   string       `hcl:"kind,label" json:"kind"`     // of assertion
+	Number string       `hcl:"number,label" json:"number"` // of it
+	Look   lab.Observer `json:"look"`
+}
+
+func (c *chosen) Choices() []string { return []string{"http", "command", "lonely"} }
+
+func (c *chosen) Choose(kind string) (any, bool) {
+	switch kind {
+	case "http":
+		c.Look = &page{Status: 200}
+	case "command":
+		c.Look = &command{}
+	case "lonely":
+		c.Look = &lonely{}
+	default:
+		return nil, false
+	}
+	return c.Look, true
 }
 
 // readCompose stands for the stack package. Each line of its files is a service and its published ports, "app: 3000";
