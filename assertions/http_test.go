@@ -24,7 +24,7 @@ func TestHTTP(t *testing.T) {
 		case "/never":
 			<-r.Context().Done()
 		default:
-			fmt.Fprint(w, "hello\n")
+			fmt.Fprint(w, "hello\ntotal 27 of them\n")
 		}
 	})
 	plain, tls := httptest.NewServer(page), httptest.NewTLSServer(page)
@@ -47,6 +47,11 @@ func TestHTTP(t *testing.T) {
 		{"wrong status", plain.URL, "200", HTTP{Status: p(502)}, false},
 		{"too fast", plain.URL, "200", HTTP{Time: "over 5s"}, false},
 		{"wrong body", plain.URL, "200", HTTP{Body: "bye"}, false},
+		{"amount", plain.URL, "200", HTTP{Number: "total ([0-9]+)", Amount: "exactly 27"}, true},
+		{"another amount", plain.URL, "200", HTTP{Number: "total ([0-9]+)", Amount: "over 27"}, false},
+		{"no number", plain.URL, "200", HTTP{Number: "sum ([0-9]+)", Amount: "under 27"}, false},
+		{"no such number", plain.URL, "200", HTTP{Number: "(of them)", Amount: "under 27"}, false},
+		{"amount of nobody", refused, "connection refused", HTTP{Number: "total ([0-9]+)", Amount: "under 28"}, false},
 		{"redirect", plain.URL + "/away", "302", HTTP{Status: p(302)}, true},
 		{"refused", refused, "connection refused", HTTP{Status: p(200)}, false},
 		{"refused is asserted", refused, "connection refused", HTTP{Status: p(0)}, true},

@@ -13,6 +13,9 @@ func Kinds() []lab.Kind[lab.Observer] {
 		{Name: "command", New: func() lab.Observer { return &Command{Timeout: "30s"} }},
 		{Name: "container", New: func() lab.Observer { return &Container{State: StateRunning} }},
 		{Name: "dns_answers", New: func() lab.Observer { return &DNSAnswers{} }},
+		{Name: "file", New: func() lab.Observer { return &File{} }},
+		{Name: growthName, New: func() lab.Observer { return &Growth{MinSamples: 8} }},
+		{Name: "heap_profile", New: func() lab.Observer { return &HeapProfile{Timeout: "10s"} }},
 		{Name: "http", New: func() lab.Observer { return &HTTP{TLSVerify: true, Timeout: "10s"} }},
 		{Name: "http_latency", New: func() lab.Observer {
 			return &HTTPLatency{MinSamples: 5, TLSVerify: true, Timeout: "60s"}
