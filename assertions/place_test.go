@@ -74,25 +74,27 @@ func TestContainer(t *testing.T) {
 func TestProcess(t *testing.T) {
 	w := stale(nil)
 	w.SetProcesses(
-		lab.Process{PID: 1, Name: "systemd", Cmdline: []string{"/sbin/init"}, State: "S", Account: "root"},
-		lab.Process{PID: 7, Name: "aardvark-dns", Cmdline: []string{"/usr/lib/podman/aardvark-dns", "-p", "53", "run"}, State: "S", Account: "alice"},
+		lab.Process{PID: 1, Name: "systemd", Cmdline: []string{"/sbin/init"}, State: "S", Account: "root", Memory: 1 << 20},
+		lab.Process{PID: 7, Name: "aardvark-dns", Cmdline: []string{"/usr/lib/podman/aardvark-dns", "-p", "53", "run"}, State: "S", Account: "alice", Memory: 3 << 20},
 		lab.Process{PID: 8, Name: "uname", State: "Z", Account: "alice"},
 		lab.Process{PID: 9, Name: "uname", State: "Z", Account: "bob"},
 	)
 	for _, c := range []struct {
-		kind  Process
-		n     float64
-		holds bool
+		kind   Process
+		n      float64
+		memory float64
+		holds  bool
 	}{
-		{Process{Name: "aardvark-dns", Count: "at least 1"}, 1, true},
-		{Process{Cmdline: `aardvark-dns .* run$`, Count: "exactly 2"}, 1, false},
-		{Process{State: "Z", Count: "over 1"}, 2, true},
-		{Process{State: "ZS", Account: "alice", Count: "exactly 2"}, 2, true},
-		{Process{Stack: "stack.alice", State: "Z", Count: "at most 1"}, 1, true},
-		{Process{Name: "nginx", Count: "exactly 0"}, 0, true},
+		{Process{Name: "aardvark-dns", Count: "at least 1"}, 1, 3 << 20, true},
+		{Process{Cmdline: `aardvark-dns .* run$`, Count: "exactly 2"}, 1, 3 << 20, false},
+		{Process{State: "Z", Count: "over 1"}, 2, 0, true},
+		{Process{State: "ZS", Account: "alice", Count: "exactly 2"}, 2, 3 << 20, true},
+		{Process{State: "SZ", Count: "exactly 4"}, 4, 4 << 20, true},
+		{Process{Stack: "stack.alice", State: "Z", Count: "at most 1"}, 1, 0, true},
+		{Process{Name: "nginx", Count: "exactly 0"}, 0, 0, true},
 	} {
 		o := look(t, &c.kind, w)
-		if o.Values["processes"] != c.n || c.kind.Holds([]lab.Observation{o}) != c.holds {
+		if o.Values["processes"] != c.n || o.Values["memory"] != c.memory || c.kind.Holds([]lab.Observation{o}) != c.holds {
 			t.Errorf("%+v: %v, holds %v", c.kind, o.Values, !c.holds)
 		}
 	}

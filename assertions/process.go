@@ -12,7 +12,7 @@ import (
 //
 // It holds when their number on the newest look is in the limit.
 //
-// Values: processes.
+// Values: processes, memory (resident, of all of them together, in bytes).
 type Process struct {
 	// The machine to look at. Either this or stack.
 	Machine lab.MachineRef `hcl:"machine,optional" json:"machine,omitempty"`
@@ -65,7 +65,7 @@ func (p *Process) Check() []lab.Problem {
 func (*Process) Limits() []string { return []string{"count"} }
 
 // Numbers implements lab.Numbered.
-func (*Process) Numbers() []string { return []string{"processes"} }
+func (*Process) Numbers() []string { return []string{"processes", "memory"} }
 
 // Observe implements lab.Observer.
 func (p *Process) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {
@@ -84,17 +84,18 @@ func (p *Process) Observe(ctx context.Context, at lab.Place) (lab.Observation, e
 		return lab.Observation{}, err
 	}
 	o := lab.Observation{}
-	n := 0
+	n, memory := 0, int64(0)
 	for _, q := range all {
 		if !p.counts(q, account) {
 			continue
 		}
+		memory += q.Memory
 		if n++; n <= 20 {
 			o.Lines = append(o.Lines, fmt.Sprintf("%d %s %s %s", q.PID, q.Account, q.State, describe(q)))
 		}
 	}
 	o.Lines = clip(o.Lines)
-	o.Values = map[string]float64{"processes": float64(n)}
+	o.Values = map[string]float64{"processes": float64(n), "memory": float64(memory)}
 	o.Summary = fmt.Sprintf("%d processes", n)
 	if n == 1 {
 		o.Summary = "1 process"

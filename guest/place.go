@@ -78,7 +78,7 @@ func (p *place) Processes(ctx context.Context) ([]lab.Process, error) {
 		}
 		out = append(out, lab.Process{
 			PID: stat.PID, PPID: stat.PPID, Name: stat.Comm, Cmdline: cmdline, State: stat.State,
-			Account: owners.name(int(status.UIDs[1])), Cgroup: cgroupOf(stat.PID),
+			Account: owners.name(int(status.UIDs[1])), Cgroup: cgroupOf(stat.PID), Memory: int64(stat.ResidentMemory()),
 		})
 	}
 	return out, nil

@@ -80,7 +80,7 @@ func TestRealPlace(t *testing.T) {
 			}
 			processes := ask[[]lab.Process](t, c, map[string]any{"call": "processes"})
 			at := slices.IndexFunc(processes, func(p lab.Process) bool { return p.PID == all[0].PID })
-			if at < 0 || processes[at].Account != a.Name || processes[at].Name != "app" || processes[at].Cmdline[1] != "serve" || !strings.Contains(processes[at].Cgroup, "/") {
+			if at < 0 || processes[at].Account != a.Name || processes[at].Name != "app" || processes[at].Cmdline[1] != "serve" || processes[at].Memory < 1<<20 || !strings.Contains(processes[at].Cgroup, "/") {
 				t.Errorf("the container's process %d is not listed right: %d of %+v", all[0].PID, at, processes)
 			}
 

@@ -139,6 +139,7 @@ type Process struct {
 	State     string // one letter, as ps shows it
 	Account   string // the owner's name
 	Cgroup    string
+	Memory    int64 // resident, in bytes
 }
 
 // Env is what a fault may use.
