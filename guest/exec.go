@@ -52,7 +52,7 @@ func runLocal(r *frameReader, w *frameWriter, q runRequest, env []string, home s
 		return runAnswer{}, cannot(err)
 	}
 	began := time.Now()
-	err = cmd.Start()
+	cmd, err = start(cmd)
 	io.closeChildEnds()
 	if err != nil {
 		io.close()

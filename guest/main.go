@@ -39,8 +39,10 @@ func Main(args []string, kinds []lab.Kind[lab.Observer]) int {
 	var err error
 	switch verb {
 	case "agent":
+		makeThreads(threads)
 		err = serveAgent(ctx, *socket, newAgent(kinds, log))
 	case "hold":
+		makeThreads(threads)
 		err = serveHolder(ctx, *socket)
 	case "pipe":
 		err = joinAgent(ctx, *socket, os.Stdin, os.Stdout)
