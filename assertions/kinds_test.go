@@ -185,6 +185,8 @@ func TestCheck(t *testing.T) {
 		{"file good", &File{Machine: "machine.m", Account: "alice", Path: "out/app.js", Mode: "0644", Match: "x"}, ""},
 		{"process any", &Process{Machine: "machine.m", Count: "at least 1"}, ": nothing is asserted"},
 		{"process long", &Process{Machine: "machine.m", Name: "systemd-socket-activate", Count: "at least 1"}, "name: longer than any process name"},
+		{"process parent", &Process{Machine: "machine.m", Parent: "systemd-socket-activate", Count: "at least 1"}, "parent: longer than any process name"},
+		{"process service", &Process{Machine: "machine.m", Service: "app", Count: "at least 1"}, ": nothing is asserted; service: a service of no stack"},
 		{"process state", &Process{Machine: "machine.m", State: "ZQ", Count: "at least 1"}, "state: no such process state"},
 		{"container two", &Container{State: "running", Service: "a", Name: "b"}, ": one container is needed"},
 		{"container state", &Container{State: "healthy", Service: "a"}, "state: no such state"},

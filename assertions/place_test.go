@@ -76,9 +76,11 @@ func TestProcess(t *testing.T) {
 	w.SetProcesses(
 		lab.Process{PID: 1, Name: "systemd", Cmdline: []string{"/sbin/init"}, State: "S", Account: "root", Memory: 1 << 20},
 		lab.Process{PID: 7, Name: "aardvark-dns", Cmdline: []string{"/usr/lib/podman/aardvark-dns", "-p", "53", "run"}, State: "S", Account: "alice", Memory: 3 << 20},
-		lab.Process{PID: 8, Name: "uname", State: "Z", Account: "alice"},
-		lab.Process{PID: 9, Name: "uname", State: "Z", Account: "bob"},
+		lab.Process{PID: 8, PPID: 7, Name: "uname", State: "Z", Account: "alice", Cgroup: "/user.slice/libpod-1.scope/container/one"},
+		lab.Process{PID: 9, PPID: 1, Name: "uname", State: "Z", Account: "bob", Cgroup: "/user.slice/libpod-1.scope/container2"},
+		lab.Process{PID: 21, Name: "app", Cmdline: []string{"/app"}, State: "S", Account: "alice", Cgroup: "/user.slice/libpod-1.scope/container"},
 	)
+	w.SetContainers("alice", lab.Container{Name: "app", PID: 21}, lab.Container{Name: "proxy"})
 	for _, c := range []struct {
 		kind   Process
 		n      float64
@@ -88,8 +90,14 @@ func TestProcess(t *testing.T) {
 		{Process{Name: "aardvark-dns", Count: "at least 1"}, 1, 3 << 20, true},
 		{Process{Cmdline: `aardvark-dns .* run$`, Count: "exactly 2"}, 1, 3 << 20, false},
 		{Process{State: "Z", Count: "over 1"}, 2, 0, true},
-		{Process{State: "ZS", Account: "alice", Count: "exactly 2"}, 2, 3 << 20, true},
-		{Process{State: "SZ", Count: "exactly 4"}, 4, 4 << 20, true},
+		{Process{State: "ZS", Account: "alice", Count: "exactly 3"}, 3, 3 << 20, true},
+		{Process{State: "SZ", Count: "exactly 5"}, 5, 4 << 20, true},
+		{Process{State: "Z", Parent: "aardvark-dns", Count: "at least 1"}, 1, 0, true},
+		{Process{State: "Z", Parent: "aardvark", Count: "at least 1"}, 0, 0, false},
+		{Process{State: "Z", Cgroup: `/container`, Count: "exactly 2"}, 2, 0, true},
+		{Process{Stack: "stack.alice", Service: "app", Count: "exactly 2"}, 2, 0, true},
+		{Process{Stack: "stack.alice", Service: "app", State: "Z", Count: "exactly 2"}, 1, 0, false},
+		{Process{Stack: "stack.alice", Service: "proxy", Count: "exactly 0"}, 0, 0, true},
 		{Process{Stack: "stack.alice", State: "Z", Count: "at most 1"}, 1, 0, true},
 		{Process{Name: "nginx", Count: "exactly 0"}, 0, 0, true},
 	} {
@@ -98,6 +106,7 @@ func TestProcess(t *testing.T) {
 			t.Errorf("%+v: %v, holds %v", c.kind, o.Values, !c.holds)
 		}
 	}
+	cannotLook(t, &Process{Stack: "stack.alice", Service: "db"}, w, `cannot find service "db"`)
 	if o := look(t, &Process{State: "Z", Account: "bob", Count: "at least 1"}, w); o.Lines[0] != "9 bob Z [uname]" || o.Summary != "1 process" {
 		t.Errorf("%q, %q", o.Lines, o.Summary)
 	}

@@ -8,7 +8,9 @@ import (
 	"github.com/saigen-lab/saigen/lab"
 )
 
-// Process counts the processes of the machine that have everything asked for: name, command line, state and owner.
+// Process counts the processes of the machine that have everything asked for: name, command line, state, owner, parent and
+// container. A zombie, which has ended and was not waited for, is a process too: it has a name, a parent and a cgroup, and no command
+// line or memory.
 //
 // It holds when their number on the newest look is in the limit.
 //
@@ -27,6 +29,12 @@ type Process struct {
 	Cmdline lab.Pattern `hcl:"cmdline,optional" json:"cmdline,omitempty"`
 	// The states that count, as the letters that ps shows: "Z" for zombies, "RS" for running or sleeping.
 	State string `hcl:"state,optional" json:"state,omitempty"`
+	// The name of the parent: whose zombies, say.
+	Parent string `hcl:"parent,optional" json:"parent,omitempty"`
+	// A service of the stack: only the processes of its container count. Without a running container there are none.
+	Service lab.ServiceName `hcl:"service,optional" json:"service,omitempty"`
+	// A pattern for the cgroup v2 path, as "/nginx\\.service$". Inside a machine it begins at the machine's own root.
+	Cgroup lab.Pattern `hcl:"cgroup,optional" json:"cgroup,omitempty"`
 	// How many there must be. Default: "at least 1".
 	Count lab.Limit `hcl:"count,optional" json:"count,omitempty"`
 }
@@ -40,14 +48,22 @@ const commLen = 15
 // Check implements lab.Checker.
 func (p *Process) Check() []lab.Problem {
 	out := checkCount(p.Count)
-	selects := p.Account != "" || p.Name != "" || p.Cmdline != "" || p.State != "" || p.Stack != ""
+	selects := p.Account != "" || p.Name != "" || p.Cmdline != "" || p.State != "" || p.Parent != "" || p.Cgroup != "" || p.Stack != ""
 	if !selects && p.Count == "at least 1" {
 		out = append(out, lab.Problem{Summary: "nothing is asserted",
-			Detail: "A machine always has a process, so this assertion could never fail. Say which processes count with account, name, cmdline or state, or how many with count."})
+			Detail: "A machine always has a process, so this assertion could never fail. Say which processes count with account, name, cmdline, state, parent or cgroup, or how many with count."})
 	}
 	if len(p.Name) > commLen {
 		out = append(out, lab.Problem{Attr: "name", Summary: "longer than any process name",
 			Detail: fmt.Sprintf("The kernel keeps %d bytes of a process name, so %q never matches. Write %q, or match the command line with cmdline.", commLen, p.Name, p.Name[:commLen])})
+	}
+	if len(p.Parent) > commLen {
+		out = append(out, lab.Problem{Attr: "parent", Summary: "longer than any process name",
+			Detail: fmt.Sprintf("The kernel keeps %d bytes of a process name, so %q never matches. Write %q.", commLen, p.Parent, p.Parent[:commLen])})
+	}
+	if p.Service != "" && p.Stack == "" {
+		out = append(out, lab.Problem{Attr: "service", Summary: "a service of no stack",
+			Detail: "A service is found by its stack. Set stack, in the place of machine."})
 	}
 	for _, r := range p.State {
 		if !strings.ContainsRune(processStates, r) {
@@ -83,10 +99,18 @@ func (p *Process) Observe(ctx context.Context, at lab.Place) (lab.Observation, e
 	if err != nil {
 		return lab.Observation{}, err
 	}
+	inside, err := p.container(ctx, at, all)
+	if err != nil {
+		return lab.Observation{}, err
+	}
+	names := map[int]string{}
+	for _, q := range all {
+		names[q.PID] = q.Name
+	}
 	o := lab.Observation{}
 	n, memory := 0, int64(0)
 	for _, q := range all {
-		if !p.counts(q, account) {
+		if !p.counts(q, account) || (p.Parent != "" && names[q.PPID] != p.Parent) || !inside(q) {
 			continue
 		}
 		memory += q.Memory
@@ -103,10 +127,41 @@ func (p *Process) Observe(ctx context.Context, at lab.Place) (lab.Observation, e
 	return o, nil
 }
 
+// container returns what says whether a process is in the service's container: in the cgroup of its first process, or below.
+func (p *Process) container(ctx context.Context, at lab.Place, all []lab.Process) (func(lab.Process) bool, error) {
+	if p.Service == "" {
+		return func(lab.Process) bool { return true }, nil
+	}
+	stack, s, err := service(at, p.Stack, p.Service)
+	if err != nil {
+		return nil, err
+	}
+	containers, err := at.Containers(ctx, stack.Account)
+	if err != nil {
+		return nil, err
+	}
+	first := map[int]bool{}
+	for _, c := range containers {
+		if c.Name == s.Container && c.PID != 0 {
+			first[c.PID] = true
+		}
+	}
+	cgroup := ""
+	for _, q := range all {
+		if first[q.PID] {
+			cgroup = q.Cgroup
+		}
+	}
+	return func(q lab.Process) bool {
+		return cgroup != "" && (q.Cgroup == cgroup || strings.HasPrefix(q.Cgroup, cgroup+"/"))
+	}, nil
+}
+
 func (p *Process) counts(q lab.Process, account string) bool {
 	return (account == "" || q.Account == account) &&
 		(p.Name == "" || q.Name == p.Name) &&
 		(p.State == "" || strings.Contains(p.State, q.State)) &&
+		(p.Cgroup == "" || p.Cgroup.Regexp().MatchString(q.Cgroup)) &&
 		(p.Cmdline == "" || p.Cmdline.Regexp().MatchString(strings.Join(q.Cmdline, " ")))
 }
 
