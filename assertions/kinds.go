@@ -21,6 +21,7 @@ func Kinds() []lab.Kind[lab.Observer] {
 			return &HTTPLatency{MinSamples: 5, TLSVerify: true, Timeout: "60s"}
 		}},
 		{Name: "log", New: func() lab.Observer { return &Log{Count: "at least 1"} }},
+		{Name: "port", New: func() lab.Observer { return &Port{Protocol: "tcp", Holder: HolderAnybody} }},
 		{Name: "process", New: func() lab.Observer { return &Process{Count: "at least 1"} }},
 	}
 }

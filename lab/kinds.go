@@ -114,6 +114,8 @@ type Place interface {
 	Within(c Container, f func() error) error
 	// Processes lists the machine's processes.
 	Processes(ctx context.Context) ([]Process, error)
+	// Listeners lists the sockets that wait at a port of the machine's own network: listening ones of "tcp", bound ones of "udp".
+	Listeners(ctx context.Context, protocol string, port uint16) ([]Listener, error)
 }
 
 // Container is a podman container of one account.
@@ -140,6 +142,20 @@ type Process struct {
 	Account   string // the owner's name
 	Cgroup    string
 	Memory    int64 // resident, in bytes
+}
+
+// Listener is a socket that waits at a port.
+type Listener struct {
+	Address   netip.AddrPort
+	Processes []Process        // who have it open
+	Container *ServedContainer // whose port it is; nil: no container's
+}
+
+// ServedContainer is the container to which a port leads.
+type ServedContainer struct {
+	ID, Name string
+	Account  string
+	Orphan   bool // it runs, and podman does not know that it does
 }
 
 // Env is what a fault may use.

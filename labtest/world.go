@@ -27,6 +27,7 @@ type World struct {
 	containers map[string][]lab.Container // by account
 	logs       map[string][]lab.LogLine   // by account/container
 	processes  []lab.Process
+	listeners  map[string][]lab.Listener // by protocol/port
 	files      map[string]lab.File
 	commands   []lab.Command
 	running    int
@@ -49,7 +50,7 @@ func NewWorld(handler Handler) *World {
 	lost := make(chan struct{})
 	return &World{
 		values: map[string]float64{}, broken: map[string]error{}, stacks: map[lab.StackRef]lab.Stack{},
-		containers: map[string][]lab.Container{}, logs: map[string][]lab.LogLine{}, files: map[string]lab.File{},
+		containers: map[string][]lab.Container{}, logs: map[string][]lab.LogLine{}, listeners: map[string][]lab.Listener{}, files: map[string]lab.File{},
 		handler: handler, lost: lost, loseOnce: sync.OnceFunc(func() { close(lost) }),
 	}
 }
@@ -100,6 +101,9 @@ func (w *World) copied() *World {
 	for container, lines := range w.logs {
 		out.logs[container] = slices.Clone(lines)
 	}
+	for at, l := range w.listeners {
+		out.listeners[at] = slices.Clone(l)
+	}
 	out.processes, out.clock = slices.Clone(w.processes), w.clock
 	return out
 }
@@ -144,6 +148,13 @@ func (w *World) SetProcesses(p ...lab.Process) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.processes = p
+}
+
+// SetListeners replaces who waits at a port of the machine.
+func (w *World) SetListeners(protocol string, port uint16, l ...lab.Listener) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.listeners[fmt.Sprintf("%s/%d", protocol, port)] = l
 }
 
 // File returns a file that was put.
@@ -209,6 +220,13 @@ func (w *World) Processes(ctx context.Context) ([]lab.Process, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.processes), errors.Join(ctx.Err(), w.gone())
+}
+
+// Listeners implements lab.Place.
+func (w *World) Listeners(ctx context.Context, protocol string, port uint16) ([]lab.Listener, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.listeners[fmt.Sprintf("%s/%d", protocol, port)]), errors.Join(ctx.Err(), w.gone())
 }
 
 // Run implements lab.Place.
