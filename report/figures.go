@@ -113,7 +113,9 @@ func (p printer) cures(o *runner.Outcome) {
 			not = append(not, clean(r.Name))
 		}
 	}
-	p.line("")
+	if len(o.Remedies) > 0 {
+		p.line("")
+	}
 	if len(cured) > 0 {
 		p.wrapped(0, "cured by "+strings.Join(cured, ", "))
 	}

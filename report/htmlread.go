@@ -41,7 +41,8 @@ type storedRun struct {
 		CPUs   int    `json:"cpus"`
 		Memory int64  `json:"memory"` // bytes
 	} `json:"host"`
-	Accounts []string `json:"accounts"`
+	Accounts      []string `json:"accounts"`
+	WithoutFaults bool     `json:"without_faults"`
 
 	ended   bool
 	took    time.Duration

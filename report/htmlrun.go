@@ -78,7 +78,11 @@ func commandsOf(r *storedRun, t *storedTrial) []string {
 	if r.Driver != "" {
 		driver = " --driver " + quoted(r.Driver)
 	}
-	out := []string{"saigen run " + path + variant + driver, "saigen up " + path + variant + driver}
+	bare := ""
+	if r.WithoutFaults {
+		bare = " --without-faults"
+	}
+	out := []string{"saigen run " + path + variant + driver + bare, "saigen up " + path + variant + driver}
 	shell := "saigen shell"
 	if len(r.Accounts) > 0 {
 		shell += " --account " + quoted(r.Accounts[0])

@@ -155,6 +155,9 @@ func probeID(trial string, i int) string { return fmt.Sprintf("%s-p%d", trial, i
 
 func trialTitle(r *storedRun, t *storedTrial) string {
 	name := clean(t.lab.Variant.String())
+	if r.WithoutFaults {
+		name = strings.TrimSpace(name + " without its faults")
+	}
 	for _, other := range r.trials {
 		if other != t && other.lab.Variant.String() == t.lab.Variant.String() {
 			return strings.TrimSpace(fmt.Sprintf("%s trial %d", name, t.outcome.Trial))

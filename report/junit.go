@@ -55,7 +55,7 @@ func severalDrivers(runs []*runner.Summary, lab string) bool {
 
 func suiteOf(s *runner.Summary, several bool, events func(*runner.Outcome) []runner.Event) suite {
 	var one suite
-	one.Name, one.Time = clean(s.Lab), seconds(s.Took)
+	one.Name, one.Time = labName(s), seconds(s.Took)
 	if several {
 		one.Name += " on " + clean(s.Driver)
 	}

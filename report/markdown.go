@@ -14,11 +14,11 @@ import (
 func Markdown(w io.Writer, runs ...*runner.Summary) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	if len(runs) > 1 {
+	if len(labsOf(runs)) > 1 {
 		markdownOverview(line, runs)
 	}
 	for _, s := range runs {
-		line("## %s: %s\n", mdText(s.Lab), mdText(conclusion(s)))
+		line("## %s: %s\n", mdText(labName(s)), mdText(conclusion(s)))
 		line("| | variant | verdict | trials | why |")
 		line("|---|---|---|---|---|")
 		for _, v := range s.Variants {
@@ -45,7 +45,11 @@ func Markdown(w io.Writer, runs ...*runner.Summary) error {
 				o = firstReproduced(ofVariant(s.Outcomes, v.Variant))
 			}
 			if o != nil {
-				markdownOutcome(line, o, v.Figures)
+				again := strings.TrimSpace(o.Lab + " " + o.Variant.String())
+				if s.WithoutFaults {
+					again += " --without-faults"
+				}
+				markdownOutcome(line, o, v.Figures, again)
 			}
 		}
 		if s.Driver != "" {
@@ -85,7 +89,7 @@ func mdSign(exit int) string {
 	return "⚠️"
 }
 
-func markdownOutcome(line func(string, ...any), o *runner.Outcome, figures []runner.Spread) {
+func markdownOutcome(line func(string, ...any), o *runner.Outcome, figures []runner.Spread, again string) {
 	line("<details><summary>%s: what was seen</summary>\n", mdText(variantName(o.Variant)))
 	line("| symptom | without the fault | with it | after | after the remedy |")
 	line("|---|---|---|---|---|")
@@ -119,7 +123,7 @@ func markdownOutcome(line func(string, ...any), o *runner.Outcome, figures []run
 	if o.Tail != "" {
 		line("\n```text\n%s\n```", strings.ReplaceAll(strings.Join(lastLines(o.Tail, 20), "\n"), "```", "'''"))
 	}
-	line("\nAgain: `saigen run %s`\n", mdCode(strings.TrimSpace(o.Lab+" "+o.Variant.String())))
+	line("\nAgain: `saigen run %s`\n", mdCode(again))
 	line("</details>\n")
 }
 

@@ -11,8 +11,12 @@ import (
 )
 
 // Overview prints what the runs of several labs came to, in one table: of each variant the verdict that it must get and the one
-// that it got, how long its trials took together, and the figures beside those of the incident's report.
+// that it got, how long its trials took together, and the figures beside those of the incident's report. Of one lab there is
+// nothing to print: its summary has all that.
 func Overview(w io.Writer, st Style, runs []*runner.Summary) {
+	if len(labsOf(runs)) < 2 {
+		return
+	}
 	p := printer{w: w, st: st}
 	labs := overviewLabs(st, runs)
 	c := columnsOf(labs, p.wide())
@@ -54,7 +58,7 @@ type overviewRow struct {
 func overviewLabs(st Style, runs []*runner.Summary) []overviewLab {
 	var out []overviewLab
 	for _, s := range runs {
-		l := overviewLab{name: clean(s.Lab), took: Duration(s.Took)}
+		l := overviewLab{name: labName(s), took: Duration(s.Took)}
 		if severalDrivers(runs, s.Lab) {
 			l.name += " on " + clean(s.Driver)
 		}
@@ -120,16 +124,22 @@ func mostly(of []*runner.Outcome) lab.Verdict {
 // overviewHead is all runs in a few words.
 func overviewHead(runs []*runner.Summary) string {
 	all := &runner.Summary{}
-	names := map[string]bool{}
 	for _, s := range runs {
-		names[s.Lab] = true
 		all.Variants = append(all.Variants, s.Variants...)
 		all.Leaks = append(all.Leaks, s.Leaks...)
 		if s.Exit == runner.ExitInterrupted {
 			all.Exit = s.Exit
 		}
 	}
-	return counted(len(names), "lab") + ": " + conclusion(all)
+	return counted(len(labsOf(runs)), "lab") + ": " + conclusion(all)
+}
+
+func labsOf(runs []*runner.Summary) map[string]bool {
+	names := map[string]bool{}
+	for _, s := range runs {
+		names[s.Lab] = true
+	}
+	return names
 }
 
 func together(runs []*runner.Summary) time.Duration {

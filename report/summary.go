@@ -89,7 +89,7 @@ func (p printer) wrapped(indent int, text string) {
 
 func (p printer) verdicts(s *runner.Summary) {
 	took := Duration(s.Took)
-	head := p.st.cut(clean(s.Lab)+": "+conclusion(s), p.wide()-width(took)-2)
+	head := p.st.cut(labName(s)+": "+conclusion(s), p.wide()-width(took)-2)
 	p.line(p.st.paint(bold, pad(head, p.wide()-width(took))) + took)
 	longest := 0
 	for _, v := range s.Variants {
@@ -99,6 +99,9 @@ func (p printer) verdicts(s *runner.Summary) {
 	for _, v := range s.Variants {
 		trials := ofVariant(s.Outcomes, v.Variant)
 		p.variant(v, trials, longest, s.Until > 0)
+		if o := first(trials, (*runner.Outcome).AsExpected); o != nil && s.WithoutFaults {
+			p.wrapped(4, o.Because)
+		}
 		if o := first(trials, func(o *runner.Outcome) bool { return o.Paused != "" }); o != nil {
 			p.wrapped(4, "held up: "+o.Paused)
 		}
@@ -161,10 +164,18 @@ func (p printer) footer(s *runner.Summary) {
 	if s.Run != "" && len(s.Outcomes) > 1 {
 		p.line(p.dim("details   ") + "saigen show " + clean(string(s.Run)))
 	}
-	if o := cmp.Or(firstUnexpected(s.Outcomes), firstReproduced(s.Outcomes)); o != nil {
+	if o := cmp.Or(firstUnexpected(s.Outcomes), firstReproduced(s.Outcomes)); o != nil && !s.WithoutFaults {
 		up := cmp.Or(p.st.Up, "saigen up "+clean(s.Lab))
 		p.line(p.dim("go in     ") + strings.TrimSpace(up+" "+clean(o.Variant.String())))
 	}
+}
+
+// labName is what was run.
+func labName(s *runner.Summary) string {
+	if s.WithoutFaults {
+		return clean(s.Lab) + " without its faults"
+	}
+	return clean(s.Lab)
 }
 
 // conclusion is the run in a few words.

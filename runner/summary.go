@@ -8,16 +8,17 @@ import (
 
 // Summary is what a run says of all its trials.
 type Summary struct {
-	Lab      string          `json:"lab"`
-	Run      lab.RunID       `json:"run"`
-	Driver   string          `json:"driver,omitempty"` // what ran the machines
-	Seed     uint64          `json:"seed,omitempty"`   // of the order in which the trials were run; 0: as declared
-	Until    float64         `json:"until,omitempty"`  // the confidence at which they ended; 0: as many as were asked for
-	Variants []VariantResult `json:"variants"`
-	Outcomes []*Outcome      `json:"-"`
-	Leaks    []string        `json:"leaks,omitempty"`
-	Took     time.Duration   `json:"took"`
-	Exit     int             `json:"exit"`
+	Lab           string          `json:"lab"`
+	Run           lab.RunID       `json:"run"`
+	Driver        string          `json:"driver,omitempty"`         // what ran the machines
+	Seed          uint64          `json:"seed,omitempty"`           // of the order in which the trials were run; 0: as declared
+	Until         float64         `json:"until,omitempty"`          // the confidence at which they ended; 0: as many as were asked for
+	WithoutFaults bool            `json:"without_faults,omitempty"` // nothing was injected, and no symptom was to appear
+	Variants      []VariantResult `json:"variants"`
+	Outcomes      []*Outcome      `json:"-"`
+	Leaks         []string        `json:"leaks,omitempty"`
+	Took          time.Duration   `json:"took"`
+	Exit          int             `json:"exit"`
 }
 
 // VariantResult is what a run says of one variant: how often it got the expected verdict.

@@ -33,6 +33,7 @@ type runFlags struct {
 	quiet    bool
 	verbose  bool
 	relock   bool
+	bare     bool // without faults
 	pause    pauseFlags
 }
 
@@ -42,13 +43,15 @@ func (w *world) runCommand() *cobra.Command {
 		Use:   "run [LAB|FOLDER ...] [AXIS:VALUE|!AXIS:VALUE ...]",
 		Short: "Run labs and judge whether each variant gets its expected verdict",
 		Long: `Run labs: for every variant that passes the filters, the fault arm and the control arm, each from a fresh
-baseline: where the driver has snapshots, from one of it, which later runs find again. The exit code is 0 when every
+baseline: where the driver has snapshots, from one of it, which later runs find again. Of several labs one table says
+at the end what each variant came to, its figures beside those of the incident's report. The exit code is 0 when every
 variant got its expected verdict, 1 when some did not, 2 when the lab or the command line is wrong, 3 when something
 could not be looked at (inconclusive), 130 when interrupted.`,
 		Example: `  saigen run labs/stale-dns debian:bookworm trigger:port_taken
   saigen run labs '!debian:trixie' --junit results.xml
   saigen run labs/stale-dns debian:bookworm trigger:port_taken --repeat 10
-  saigen run labs/stale-dns debian:bookworm --drivers container,qemu`,
+  saigen run labs/stale-dns debian:bookworm --drivers container,qemu
+  saigen run labs/stale-dns --without-faults`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.repeat < 1 {
 				return usage("--repeat takes a number of at least 1, not %d", f.repeat)
@@ -92,6 +95,7 @@ could not be looked at (inconclusive), 130 when interrupted.`,
 	c.Flags().Var(&f.seed, "seed", "run the trials in a random `ORDER`: off, on, or the number that an earlier run printed")
 	c.Flags().IntVar(&f.parallel, "parallel", 1, "run up to `N` trials side by side: no more than the host has memory and cores for")
 	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "`WHEN` to leave the machines running: never, or on-failure: when a variant does not get its expected verdict")
+	c.Flags().BoolVar(&f.bare, "without-faults", false, "inject nothing, try no remedy, and expect that no symptom appears: one that does is not the faults' doing")
 	c.Flags().BoolVar(&f.relock, "update-lock", false, "accept packages that differ from lab.lock.json")
 	f.ci.register(c)
 	f.pause.register(c)
@@ -133,6 +137,9 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 		if labs = part.take(labs); len(labs) == 0 {
 			continue
 		}
+		if f.bare {
+			labs = withoutFaults(labs)
+		}
 		on, err := w.driversFor(ctx, labs, f)
 		if err != nil {
 			wrong = append(wrong, err)
@@ -170,6 +177,9 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 	}
 	if failed != nil {
 		return failed
+	}
+	if !f.json {
+		report.Overview(w.stdout, w.style(w.stdout), summaries)
 	}
 	if f.drivers != "" {
 		exit = worse(exit, w.boundaries(summaries, f))
@@ -225,7 +235,7 @@ func (w *world) runLab(ctx context.Context, path string, file *labfile.File, on 
 		run.finish(ctx, nil)
 		return nil, err
 	}
-	summary.Driver = on.name
+	summary.Driver, summary.WithoutFaults = on.name, f.bare
 	_, kept := run.runner.Kept()
 	if kept {
 		if err := run.keep(run.runner.KeptVariant()); err != nil {
@@ -233,7 +243,7 @@ func (w *world) runLab(ctx context.Context, path string, file *labfile.File, on 
 		}
 	}
 	// What a lab was found good with is its lock.
-	if summary.Exit == runner.ExitExpected || f.relock {
+	if summary.Exit == runner.ExitExpected && !f.bare || f.relock {
 		if err := run.lock.save(f.relock); err != nil {
 			run.sinks.tell(runner.Event{Type: runner.Warning, Text: fmt.Sprintf("cannot write the lock: %v", err)})
 		}
@@ -288,11 +298,13 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 		Seen: diff.Seen, Collect: diff.Collect,
 	}
 	r.ask(f.pause, printer)
-	if f.parallel > 1 {
-		s.info.Parallel = f.parallel
-		return r, s.write()
+	if f.bare {
+		r.sinks.tell(runner.Event{Type: runner.Step, Text: "without faults: nothing is injected, and no symptom may appear"})
 	}
-	return r, nil
+	if s.info.WithoutFaults = f.bare; f.parallel > 1 {
+		s.info.Parallel = f.parallel
+	}
+	return r, s.write()
 }
 
 // keep leaves the run's machines to the commands that come later.

@@ -31,22 +31,23 @@ type session struct {
 
 // runInfo is a run's run.json: what the commands that come later need to know.
 type runInfo struct {
-	ID       lab.RunID   `json:"id"`
-	Lab      string      `json:"lab"`  // its name
-	Path     string      `json:"path"` // as it was given
-	Dir      string      `json:"dir"`  // the lab's own folder, absolute
-	Driver   string      `json:"driver"`
-	Why      string      `json:"driver_why,omitempty"` // why saigen chose it; empty: it was asked for
-	Started  time.Time   `json:"started"`
-	Saigen   string      `json:"saigen,omitempty"` // its version
-	Host     hostInfo    `json:"host"`
-	Variants []string    `json:"variants"`
-	Parallel int         `json:"parallel,omitempty"` // how many trials may run side by side; 0: one after the other
-	Machines []string    `json:"machines"`           // names, in the order of their start
-	Accounts []string    `json:"accounts,omitempty"` // of the first machine
-	Up       lab.Variant `json:"up,omitempty"`       // the variant whose machines were left running
-	UpAs     lab.RunID   `json:"up_as,omitempty"`    // the id that its driver knows them by; empty: none were
-	Uses     []string    `json:"uses,omitempty"`     // entries of the cache that they use: "images/HASH"
+	ID            lab.RunID   `json:"id"`
+	Lab           string      `json:"lab"`  // its name
+	Path          string      `json:"path"` // as it was given
+	Dir           string      `json:"dir"`  // the lab's own folder, absolute
+	Driver        string      `json:"driver"`
+	Why           string      `json:"driver_why,omitempty"` // why saigen chose it; empty: it was asked for
+	Started       time.Time   `json:"started"`
+	Saigen        string      `json:"saigen,omitempty"` // its version
+	Host          hostInfo    `json:"host"`
+	Variants      []string    `json:"variants"`
+	Parallel      int         `json:"parallel,omitempty"`       // how many trials may run side by side; 0: one after the other
+	WithoutFaults bool        `json:"without_faults,omitempty"` // nothing was injected
+	Machines      []string    `json:"machines"`                 // names, in the order of their start
+	Accounts      []string    `json:"accounts,omitempty"`       // of the first machine
+	Up            lab.Variant `json:"up,omitempty"`             // the variant whose machines were left running
+	UpAs          lab.RunID   `json:"up_as,omitempty"`          // the id that its driver knows them by; empty: none were
+	Uses          []string    `json:"uses,omitempty"`           // entries of the cache that they use: "images/HASH"
 }
 
 const runInfoFile = "run.json"
