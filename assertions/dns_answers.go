@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,6 +127,9 @@ func (d *DNSAnswers) Observe(ctx context.Context, at lab.Place) (lab.Observation
 	after, err := at.Containers(ctx, stack.Account)
 	if err != nil {
 		return lab.Observation{}, err
+	}
+	if answer.failure != "" && !slices.ContainsFunc(after, func(a lab.Container) bool { return a.ID == c.ID && a.PID == c.PID }) {
+		return lab.Observation{}, fmt.Errorf("cannot ask from container %q: it ended meanwhile", c.Name) // its network went first
 	}
 	return answer.observation(owners(before, after)), nil
 }

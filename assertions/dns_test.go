@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/labtest"
 )
 
 // aardvark serves what aardvark-dns 1.4.0 does: the addresses as given, TTL 86400, the cookie echoed.
@@ -115,6 +116,15 @@ func TestDNSNobodyThere(t *testing.T) {
 	w := stale(nil)
 	w.SetContainers("alice", lab.Container{Name: "proxy"})
 	cannotLook(t, k, w, "it does not run")
+	cannotLook(t, k, ending{stale(nil)}, "it ended meanwhile")
+}
+
+// ending is a world in which alice's containers end after the first question.
+type ending struct{ *labtest.World }
+
+func (w ending) Within(c lab.Container, f func() error) error {
+	defer w.SetContainers("alice", lab.Container{ID: c.ID, Name: c.Name})
+	return w.World.Within(c, f)
 }
 
 // aardvark-dns 1.4.0 closes its sockets for a moment at every reload: the look outlasts it.
