@@ -15,6 +15,7 @@ func Kinds() []lab.Kind[lab.Breaker] {
 		{Name: "leaky_agent", New: func() lab.Breaker { return &LeakyAgent{Batch: 1, Clients: 1} }},
 		{Name: "port_taken", New: func() lab.Breaker { return &PortTaken{Protocol: TCP} }},
 		{Name: "session_kill", New: func() lab.Breaker { return &SessionKill{Rounds: 3} }},
+		{Name: "sysctl", New: func() lab.Breaker { return &Sysctl{} }},
 	}
 }
 

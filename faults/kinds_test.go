@@ -106,6 +106,10 @@ func TestCheck(t *testing.T) {
 		{"session good", &SessionKill{Rounds: 1}, ""},
 		{"session no rounds", &SessionKill{Rounds: -1}, "rounds: no rounds"},
 		{"command good", &Command{Break: "a.sh", Confirm: "b.sh", Undo: "c.sh"}, ""},
+		{"sysctl good", &Sysctl{Name: "kernel.pid_max", Value: "1000"}, ""},
+		{"sysctl of an interface", &Sysctl{Name: "net/ipv4/conf/eth0/forwarding", Value: "1"}, ""},
+		{"sysctl path", &Sysctl{Name: "../kernel/pid_max", Value: "1000"}, "name: no kernel parameter"},
+		{"sysctl value", &Sysctl{Name: "kernel.sem", Value: "1\t2"}, "value: no value"},
 		{"command undone by itself", &Command{Break: "a.sh", Confirm: "b.sh", Undo: "a.sh"}, "heal: the same script as inject"},
 	} {
 		var got []string
