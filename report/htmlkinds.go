@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -111,10 +112,33 @@ func drawnOf(a lab.Assertion, first string) drawn {
 	case "container":
 		return drawn{value: "running", label: "running"}
 	case "command":
-		if s.text("stdout") != "" {
+		switch {
+		case s.text("time") != "":
+			return drawn{value: "seconds", label: "seconds", time: true, limits: s.limit("time", "")}
+		case s.text("stdout") != "":
 			return drawn{value: "stdout_match", label: "output matches"}
 		}
-		return drawn{value: "code", label: "exit code", limits: s.count("exit", "", true)}
+		return drawn{value: "code", label: "exit code", limits: append(s.count("exit", "", true), s.limit("exit_code", "")...)}
+	case "file":
+		switch {
+		case s.text("match") != "":
+			return drawn{value: "lines", label: "lines", limits: s.limit("count", "")}
+		case s.text("size") != "":
+			return drawn{value: "size", label: "bytes", limits: s.limit("size", "")}
+		}
+		return drawn{value: "exists", label: "it is there"}
+	case "port":
+		return drawn{value: "matching", label: "holders of the port"}
+	case "growth": // what grows, over time; the slope is of all looks together
+		number := s.block("of").text("number")
+		return drawn{value: "of." + number, label: cmp.Or(spoken(number), "what grows")}
+	case "heap_profile":
+		for _, v := range []string{"share", "objects"} {
+			if l := s.limit(v, ""); l != nil {
+				return drawn{value: v, label: v, limits: l}
+			}
+		}
+		return drawn{value: "bytes", label: "bytes", limits: s.limit("bytes", "")}
 	}
 	return drawn{value: first, label: strings.ReplaceAll(first, "_", " "), time: strings.HasSuffix(first, "seconds"),
 		limits: s.limit(first, first), match: []lab.Pattern{lab.Pattern(s.text("match"))}}
