@@ -46,6 +46,13 @@ func (c *Cache) newDebian(img lab.Image, role Role, labDir string) (builder, err
 		}
 		a.parts = append(a.parts, &goPart{p})
 	}
+	for _, program := range img.C {
+		p, err := c.newC(program, img, labDir)
+		if err != nil {
+			return nil, err
+		}
+		a.parts = append(a.parts, p)
+	}
 	if len(a.parts) == 0 {
 		return d, nil
 	}

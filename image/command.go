@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -126,12 +127,21 @@ func inLab(err error, folder lab.Path) error {
 	return named
 }
 
-// complaint is the first line in which apt, mmdebstrap or podman say what is wrong, else the last line of all.
+// compilers say what is wrong at a place, and gcc says other things after it.
+var (
+	compilerSays = regexp.MustCompile(`^[^\s:]+\.(go|c|h):[0-9]+(:[0-9]+)?: `)
+	compilerAlso = regexp.MustCompile(`: (warning|note): `)
+)
+
+// complaint is the first line in which a compiler, apt, mmdebstrap or podman say what is wrong, else the last line of all.
 func complaint(last []string, err error) string {
 	if len(last) == 0 {
 		return err.Error()
 	}
 	for _, line := range last {
+		if compilerSays.MatchString(line) && !compilerAlso.MatchString(line) {
+			return line
+		}
 		for _, mark := range []string{"E: ", "Error: "} {
 			if text, ok := strings.CutPrefix(line, mark); ok {
 				return text

@@ -36,7 +36,9 @@ type Package struct {
 
 // Where packages are from, besides Debian's archive.
 const (
-	fromGo = "go" // a module in a Go program, or the toolchain that compiled it
+	fromGo  = "go"  // a module in a Go program, or the toolchain that compiled it
+	fromC   = "c"   // what compiled a C program; it is not in the image
+	fromNPM = "npm" // npm's registry
 )
 
 // Built is an image that is in the cache.

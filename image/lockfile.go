@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+
+	"github.com/saigen-lab/saigen/lab"
 )
 
 // LockName is the file in the lab's folder that records what went into its images. It belongs into version control.
@@ -19,22 +21,34 @@ type Lock struct {
 	Images []Locked `json:"images"`
 }
 
-// Locked is one image of the lock. A lab that varies the suite or a module has one for every value.
+// Locked is one image of the lock. A lab whose variants declare an image in several ways has one for each.
 type Locked struct {
 	Image    string            `json:"image"`
 	Debian   string            `json:"debian,omitempty"`
 	Snapshot string            `json:"snapshot,omitempty"`
-	Modules  map[string]string `json:"modules,omitempty"` // that the lab asks for
+	Asked    []string          `json:"asked,omitempty"` // packages that the lab names, sorted
+	Go       lab.Path          `json:"go,omitempty"`
+	Modules  map[string]string `json:"modules,omitempty"`
+	NPM      lab.Path          `json:"npm,omitempty"`
 	Role     Role              `json:"role"`
 	Arch     string            `json:"arch"`
 	Packages map[string]string `json:"packages"` // name to version
 }
 
-func (l Locked) compare(o Locked) int {
+// declared is what the lab says of the image.
+func declared(img lab.Image) Locked {
+	return Locked{Image: img.Name, Debian: img.Debian, Snapshot: img.Snapshot, Asked: slices.Sorted(slices.Values(img.Packages)), Go: img.Go, Modules: img.Modules, NPM: img.NPM}
+}
+
+func (l Locked) compareDeclared(o Locked) int {
 	return cmp.Or(
-		cmp.Compare(l.Image, o.Image), cmp.Compare(l.Debian, o.Debian), cmp.Compare(l.Snapshot, o.Snapshot),
-		cmp.Compare(l.Role, o.Role), cmp.Compare(l.Arch, o.Arch), slices.Compare(pairs(l.Modules), pairs(o.Modules)),
+		cmp.Compare(l.Image, o.Image), cmp.Compare(l.Debian, o.Debian), cmp.Compare(l.Snapshot, o.Snapshot), cmp.Compare(l.Go, o.Go),
+		cmp.Compare(l.NPM, o.NPM), slices.Compare(pairs(l.Modules), pairs(o.Modules)), slices.Compare(l.Asked, o.Asked),
 	)
+}
+
+func (l Locked) compare(o Locked) int {
+	return cmp.Or(l.compareDeclared(o), cmp.Compare(l.Role, o.Role), cmp.Compare(l.Arch, o.Arch))
 }
 
 // pairs are a map's entries in order.
@@ -48,12 +62,20 @@ func pairs(m map[string]string) []string {
 }
 
 func locked(b Built) Locked {
-	in := Locked{Image: b.Image.Name, Debian: b.Image.Debian, Snapshot: b.Image.Snapshot, Modules: b.Image.Modules, Role: b.Role, Arch: runtime.GOARCH,
-		Packages: make(map[string]string, len(b.Packages))}
+	in := declared(b.Image)
+	in.Role, in.Arch, in.Packages = b.Role, runtime.GOARCH, make(map[string]string, len(b.Packages))
 	for _, p := range b.Packages {
-		in.Packages[p.Name] = p.Version
+		in.Packages[p.lockName()] = p.Version
 	}
 	return in
+}
+
+// lockName tells packages of one name apart: Debian and npm each have a "tar".
+func (p Package) lockName() string {
+	if p.From == "" || p.From == fromGo { // a module's path is like no other name
+		return p.Name
+	}
+	return p.From + ":" + p.Name
 }
 
 // Drift is one package that differs from the lock.
@@ -96,7 +118,7 @@ func (l *Lock) find(in Locked) (int, bool) {
 	return slices.BinarySearchFunc(l.Images, in, Locked.compare)
 }
 
-// Has says whether the lock knows the image: its name, suite, snapshot, modules, role and architecture.
+// Has says whether the lock knows the image, as the lab declares it, in its role and of its architecture.
 func (l *Lock) Has(b Built) bool {
 	_, ok := l.find(locked(b))
 	return ok
@@ -140,6 +162,25 @@ func (l *Lock) Update(b Built) bool {
 	changed := len(l.Drift(b)) > 0
 	l.Images[at] = now
 	return changed
+}
+
+// Keep drops the images that no variant of the lab declares any more, and says whether there were any.
+func (l *Lock) Keep(images []lab.Image) bool {
+	before := len(l.Images)
+	l.Images = slices.DeleteFunc(l.Images, func(in Locked) bool {
+		return !slices.ContainsFunc(images, func(img lab.Image) bool { return declared(img).compareDeclared(in) == 0 })
+	})
+	return len(l.Images) != before
+}
+
+// Packages returns what is in an image, name to version; nil when the lock does not know it.
+func (l *Lock) Packages(img lab.Image) map[string]string {
+	for _, in := range l.Images {
+		if declared(img).compareDeclared(in) == 0 {
+			return in.Packages
+		}
+	}
+	return nil
 }
 
 // Write writes the lock into the lab's folder, whole or not at all: sorted, one package a line.

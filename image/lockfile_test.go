@@ -83,3 +83,50 @@ func TestLockFile(t *testing.T) {
 		t.Errorf("a broken lock: %v", err)
 	}
 }
+
+func TestLockOfVariants(t *testing.T) {
+	l := &Lock{}
+	base := builtOf("bookworm", "libc6", "2.36")
+	base.Image.Packages = []string{"uidmap", "podman"}
+	all := []Built{base}
+	for _, change := range []func(*lab.Image){
+		func(i *lab.Image) { i.Packages = []string{"podman"} },
+		func(i *lab.Image) { i.Go = "agent" },
+		func(i *lab.Image) { i.Go, i.Modules = "agent", map[string]string{"example.com/lib": "v1.0.0"} },
+		func(i *lab.Image) { i.Go, i.Modules = "agent", map[string]string{"example.com/lib": "v1.1.0"} },
+		func(i *lab.Image) { i.NPM = "site" },
+		func(i *lab.Image) { i.Name = "other" },
+	} {
+		b := base
+		change(&b.Image)
+		b.Packages = []Package{{Name: "libc6", Version: "of the variant"}, {Name: "tar", Version: "1"}, {Name: "tar", Version: "7", From: fromNPM}}
+		all = append(all, b)
+	}
+	for i, b := range all {
+		if l.Has(b) || !l.Update(b) || len(l.Drift(b)) > 0 {
+			t.Errorf("variant %d is another's", i)
+		}
+	}
+	if got := l.Packages(all[1].Image); len(got) != 3 || got["tar"] != "1" || got["npm:tar"] != "7" {
+		t.Errorf("the lock has %v", got)
+	}
+	same := base
+	same.Image.Packages = []string{"podman", "uidmap"}
+	if !l.Has(same) {
+		t.Error("the order of the packages makes another image")
+	}
+	if l.Keep(images(all)) || !l.Keep(images(all[1:])) || l.Keep(images(all[1:])) {
+		t.Error("Keep drops what is declared, or keeps what is not")
+	}
+	if l.Has(base) || l.Packages(base.Image) != nil || len(l.Images) != len(all)-1 {
+		t.Errorf("the lock has %d images", len(l.Images))
+	}
+}
+
+func images(all []Built) []lab.Image {
+	var out []lab.Image
+	for _, b := range all {
+		out = append(out, b.Image)
+	}
+	return out
+}

@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -22,7 +23,14 @@ type imageBlock struct {
 	Packages []string          `hcl:"packages,optional"`
 	Go       lab.Path          `hcl:"go,optional"`
 	Modules  map[string]string `hcl:"modules,optional"`
+	C        []cBlock          `hcl:"c,block"`
 	OCI      string            `hcl:"oci,optional"`
+}
+
+type cBlock struct {
+	Output string   `hcl:"output,label"`
+	Source lab.Path `hcl:"source"`
+	Flags  []string `hcl:"flags,optional"`
 }
 
 var (
@@ -56,6 +64,9 @@ func (e *evaluator) image(d *decoder, l *lab.Lab) {
 		Name: d.block.Labels[0], Debian: in.Debian, Snapshot: in.Snapshot, Packages: in.Packages, Go: in.Go, Modules: in.Modules, OCI: in.OCI,
 		Pos: position(d.subject()),
 	}
+	if len(in.C) == len(d.block.body.Blocks) { // otherwise a block of another name has been reported
+		img.C = e.cPrograms(d, in.C)
+	}
 	l.Images = append(l.Images, img)
 	if ok {
 		d.scope.images[addressOf(d.block)] = &img
@@ -82,6 +93,11 @@ func (e *evaluator) origin(d *decoder) {
 			if d.has(name) {
 				e.fail(d.attrName(name), "Only for Debian images", "%q says how a Debian image is built; this image is made from something else.", name)
 			}
+		}
+	}
+	for _, b := range d.block.body.Blocks {
+		if b.Type == "c" && !d.has("debian") {
+			e.fail(b.DefRange(), "Only for Debian images", "A C program is compiled with the compiler of the image's Debian suite; this image is made from something else.")
 		}
 	}
 	if d.has("modules") && !d.has("go") {
@@ -160,6 +176,45 @@ func (d *decoder) required(folder lab.Path) ([]string, error) {
 		all = append(all, r.Mod.Path)
 	}
 	return all, nil
+}
+
+// notInImages are folders that are empty when a machine or a container starts, whatever the image has there.
+var notInImages = []string{"dev", "proc", "run", "sys", "tmp"}
+
+// linkFolders are links into /usr on every Debian system that saigen makes.
+var linkFolders = []string{"bin", "lib", "lib32", "lib64", "libx32", "sbin"}
+
+// cPrograms checks the c blocks.
+func (e *evaluator) cPrograms(d *decoder, in []cBlock) []lab.CProgram {
+	var all []lab.CProgram
+	for i, c := range in {
+		b := d.block.body.Blocks[i]
+		if len(b.LabelRanges) != 1 {
+			continue // reported by the decoder
+		}
+		at := b.LabelRanges[0]
+		first, _, deep := strings.Cut(strings.TrimPrefix(c.Output, "/"), "/")
+		switch {
+		case !path.IsAbs(c.Output) || path.Clean(c.Output) != c.Output || !deep:
+			e.fail(at, "Wrong path in the image", "%q is not where a compiled program can be. Write the absolute path of a file in the image, such as \"/usr/local/bin/NAME\" or \"/usr/local/lib/NAME.so\".", c.Output)
+		case slices.Contains(notInImages, first):
+			e.fail(at, "Wrong path in the image", "What an image has in /%s is not there when something runs: it is empty at every start. Use a folder such as /usr/local/bin.", first)
+		case slices.Contains(linkFolders, first):
+			e.fail(at, "Wrong path in the image", "In Debian /%s is a link to /usr/%s. Write \"/usr%s\".", first, first, c.Output)
+		case slices.ContainsFunc(in[:i], func(o cBlock) bool { return o.Output == c.Output }):
+			e.fail(at, "Duplicate program", "%s is compiled by another block already.", c.Output)
+		}
+		if source := b.Body.Attributes["source"]; source != nil && d.isFolder(c.Source) {
+			e.fail(source.Expr.Range(), "Not a file", "One C source file is needed here. What it shares with others, include from the system's headers.")
+		}
+		for _, flag := range c.Flags {
+			if flag == "" || strings.HasPrefix(flag, "-o") || strings.HasPrefix(flag, "@") || strings.HasPrefix(flag, "--output") {
+				e.fail(b.Body.Attributes["flags"].Expr.Range(), "Wrong compiler flag", "%q cannot be a flag here: the output is the block's name, and there are no other files.", flag)
+			}
+		}
+		all = append(all, lab.CProgram{Output: c.Output, Source: c.Source, Flags: c.Flags})
+	}
+	return all
 }
 
 // entryRange is where an entry of a map attribute stands, its key and its value, or the whole map where the file does not

@@ -17,6 +17,12 @@ image "host" {
   debian  = "bookworm"
   go      = "agent"
   modules = { "github.com/go-zeromq/zmq4" = axis.zmq4 }
+
+  c "/usr/local/lib/nosys.so" {
+    source = "nosys.c"
+    flags  = ["-shared", "-fPIC"]
+  }
+  c "/usr/local/bin/probe" { source = "nosys.c" }
 }
 
 machine "server" {

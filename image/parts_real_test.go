@@ -1,0 +1,98 @@
+package image
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/saigen-lab/saigen/lab"
+)
+
+// TestRealModules builds one program against three versions of a module, of which the first has a leak that a lab is about.
+func TestRealModules(t *testing.T) {
+	c, say := realCache(t), saying(t)
+	dir := t.TempDir()
+	write(t, dir+"/agent/main.go", `package main
+
+import (
+	"context"
+
+	"github.com/go-zeromq/zmq4"
+)
+
+func main() { _ = zmq4.NewRep(context.Background()).Close() }
+`)
+	write(t, dir+"/agent/go.mod", "module agent\n\ngo 1.21\n\nrequire github.com/go-zeromq/zmq4 v0.17.0\n")
+	img := lab.Image{Name: "host", Debian: "bookworm", Go: "agent"}
+	for _, version := range []string{"v0.15.0", "v0.16.0", "v0.17.0"} {
+		img.Modules = map[string]string{"github.com/go-zeromq/zmq4": version}
+		b, err := c.Build(t.Context(), img, Machine, dir, say)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(b.Packages, Package{Name: "github.com/go-zeromq/zmq4", Version: version, From: "go"}) {
+			t.Errorf("%s: the image has %v", version, b.Packages[len(b.Packages)-6:])
+		}
+		if out := runs(t, b.Tar, "usr/local/bin/agent"); out != "" {
+			t.Errorf("%s: the program prints %q", version, out)
+		}
+	}
+}
+
+// TestRealC compiles with the compilers of two suites, which are not in the images.
+func TestRealC(t *testing.T) {
+	c, say := realCache(t), saying(t)
+	before := mounts(t)
+	dir := t.TempDir()
+	write(t, dir+"/preload/here.c", "#define _GNU_SOURCE\n#include <stdio.h>\n__attribute__((constructor)) static void here(void) { fprintf(stderr, \"loaded\\n\"); }\n")
+	for suite, gcc := range map[string]string{"bookworm": "gcc-12", "trixie": "gcc-14"} {
+		img := lab.Image{Name: "it", Debian: suite, C: []lab.CProgram{
+			{Output: "/usr/local/lib/here.so", Source: "preload/here.c", Flags: []string{"-shared", "-fPIC", "-Wall", "-Werror"}},
+		}}
+		b, err := c.Build(t.Context(), img, Service, dir, say)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(b.Packages, func(p Package) bool { return p.Name == gcc && p.From == "c" && p.Version != "" }) {
+			t.Errorf("%s: the image does not say which %s compiled it: %v", suite, gcc, b.Packages)
+		}
+		if slices.ContainsFunc(b.Packages, func(p Package) bool {
+			return strings.HasPrefix(p.Name, "gcc-1") && p.From == "" && p.Name != gcc+"-base"
+		}) {
+			t.Errorf("%s: the compiler is in the image", suite)
+		}
+		root, err := c.ServiceStore(t.Context(), []Built{b}, say)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := readOnlyStore(t, root, "run", "--rm", "--network=none", "--cgroups=disabled", "--env=LD_PRELOAD=/usr/local/lib/here.so", "localhost/it:latest", "/usr/bin/true")
+		if !strings.Contains(out, "loaded") {
+			t.Errorf("%s: the library was not loaded: %q", suite, out)
+		}
+	}
+	if after := mounts(t); after != before {
+		t.Errorf("mounts before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// TestRealCReachesNothing compiles sources that want what is the host's.
+func TestRealCReachesNothing(t *testing.T) {
+	c, say := realCache(t), saying(t)
+	dir := t.TempDir()
+	secret := t.TempDir() + "/secret"
+	write(t, secret, "#error secret\n")
+	for name, one := range map[string]struct{ source, want string }{
+		"wrong":   {"int main(void) {\n return missing;\n}\n", "src/wrong.c:2:9: error: ‘missing’ undeclared"},
+		"include": {"#include \"" + secret + "\"\n", "include.c:1:10: fatal error: " + secret + ": No such file or directory"},
+		"embed":   {"__asm__(\".incbin \\\"" + secret + "\\\"\");\n", "file not found: " + secret},
+		"shadow":  {"__asm__(\".incbin \\\"/etc/shadow\\\"\");\n", "file not found: /etc/shadow"},
+		"process": {"#include \"/proc/1/environ\"\n", "No such file or directory"},
+	} {
+		write(t, dir+"/src/"+name+".c", one.source)
+		img := lab.Image{Name: "it", Debian: "bookworm", C: []lab.CProgram{{Output: "/usr/local/bin/it", Source: lab.Path("src/" + name + ".c"), Flags: []string{"-c"}}}}
+		_, err := c.Build(t.Context(), img, Service, dir, say)
+		if err == nil || !strings.Contains(err.Error(), one.want) {
+			t.Errorf("%s: %v, want %q\n%s", name, err, one.want, tailOf(err))
+		}
+	}
+}
