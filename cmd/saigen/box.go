@@ -67,7 +67,8 @@ func oneImage(labs []*lab.Lab, machine string) (*lab.Lab, lab.Machine, error) {
 		if err != nil {
 			return nil, which, err
 		}
-		text := fmt.Sprintf("%s %s %q", img.Debian, img.Snapshot, img.Packages)
+		img.Pos = lab.Pos{}
+		text := fmt.Sprintf("%#v", img)
 		if found != nil && text != same {
 			return nil, which, usage("machine.%s has not the same image in all %d variants; add a filter, such as %s", m.Name, len(labs), found.Variant)
 		}

@@ -187,10 +187,8 @@ func changedFiles(a, b storedRun, p [2]diff.Run) [][]byte {
 func packagesOf(l *lab.Lab, locked *image.Lock) map[string]map[string]string {
 	out := map[string]map[string]string{}
 	for _, i := range l.Images {
-		for _, k := range locked.Images {
-			if k.Image == i.Name && k.Debian == i.Debian && k.Snapshot == i.Snapshot {
-				out[i.Name] = k.Packages
-			}
+		if packages := locked.Packages(i); packages != nil {
+			out[i.Name] = packages
 		}
 	}
 	return out

@@ -55,7 +55,10 @@ func (s *session) freeze(file *labfile.File, labs []*lab.Lab) error {
 func pathsOf(l *lab.Lab) []lab.Path {
 	out := []lab.Path{l.Story}
 	for _, i := range l.Images {
-		out = append(out, i.Go)
+		out = append(out, i.Go, i.NPM)
+		for _, c := range i.C {
+			out = append(out, c.Source)
+		}
 	}
 	for _, st := range l.Stacks {
 		out = append(append(out, st.Compose), st.Files...)
@@ -79,7 +82,7 @@ func (s *session) freezeFolder(dir, from string, files map[string]diff.File, cop
 			return nil
 		case err != nil:
 			return err
-		case d.IsDir() && path != from && strings.HasPrefix(d.Name(), "."):
+		case d.IsDir() && path != from && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules"): // no part of an image
 			return filepath.SkipDir
 		case !d.Type().IsRegular():
 			return nil
