@@ -62,6 +62,32 @@ func Requirements(engine, scratch string) []lab.Requirement {
 	}
 }
 
+// Conditions says what else the driver needs of the host to give a machine what not every driver gives.
+func Conditions() map[lab.Need][]lab.Requirement {
+	return map[lab.Need][]lab.Requirement{
+		lab.OwnPIDMax: {{
+			Name: "Linux 6.14", Needed: string(lab.OwnPIDMax) + " of driver container",
+			Fix: "saigen --driver qemu …   # its machines have a kernel of their own",
+			Check: func(context.Context) error {
+				var u unix.Utsname
+				if err := unix.Uname(&u); err != nil {
+					return fmt.Errorf("cannot ask for the kernel's release: %w", err)
+				}
+				return pidMaxPerNamespace(unix.ByteSliceToString(u.Release[:]))
+			},
+		}},
+	}
+}
+
+// pidMaxPerNamespace fails for a kernel whose pid_max is one for all pid namespaces: before commit 7863dcc72d0f, Linux 6.14.
+func pidMaxPerNamespace(release string) error {
+	var major, minor int
+	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n != 2 || major < 6 || major == 6 && minor < 14 {
+		return fmt.Errorf("this is Linux %s, where kernel.pid_max is one for the host and all its containers", release)
+	}
+	return nil
+}
+
 func program(name, fix string) lab.Requirement {
 	return lab.Requirement{Name: name, Needed: needed, Fix: fix, Check: func(context.Context) error {
 		for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {

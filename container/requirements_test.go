@@ -18,6 +18,26 @@ func TestRequirementsSayWhatToDo(t *testing.T) {
 	}
 }
 
+func TestConditionsSayWhatToDo(t *testing.T) {
+	for need, all := range Conditions() {
+		for _, r := range all {
+			if r.Name == "" || !strings.HasPrefix(r.Needed, string(need)) || r.Fix == "" || r.Check == nil {
+				t.Errorf("condition %+v of %s is not whole", r, need)
+			}
+		}
+	}
+}
+
+func TestPIDMaxPerNamespace(t *testing.T) {
+	for release, own := range map[string]bool{
+		"6.14.0-1-amd64": true, "6.18.44": true, "7.0": true, "6.13.12": false, "6.1.0-28-amd64": false, "5.15": false, "": false,
+	} {
+		if err := pidMaxPerNamespace(release); (err == nil) != own {
+			t.Errorf("Linux %q: %v", release, err)
+		}
+	}
+}
+
 func TestMissingProgram(t *testing.T) {
 	if err := program("saigen-no-such-program", "").Check(t.Context()); err == nil {
 		t.Error("a program that nobody has is there")

@@ -21,6 +21,7 @@ const autoDriver = "auto"
 // candidate is a driver with all that speaks against it, for some labs on this host.
 type candidate struct {
 	driverEntry
+	needs   []lab.Need     // of the labs
 	against string         // what of the labs it cannot do: "does not give own_kernel, …"; empty: nothing
 	because string         // the same with the lab as the subject: "the lab needs own_kernel, which container does not give"
 	looked  bool           // whether the host was looked at
@@ -34,6 +35,7 @@ func (c candidate) fits() bool { return c.against == "" && c.looked && len(c.mis
 func weigh(d driverEntry, labs []*lab.Lab) candidate {
 	c := candidate{driverEntry: d}
 	for _, l := range labs {
+		c.needs = append(c.needs, l.Needs...)
 		if lacks := d.lacks(l.Needs); len(lacks) > 0 {
 			c.against = "does not give " + and(lacks) + ", which the lab needs"
 			c.because = fmt.Sprintf("the lab needs %s, which %s does not give", and(lacks), d.name)
@@ -70,7 +72,8 @@ func (w *world) look(ctx context.Context, p paths, all []*candidate) {
 	for _, c := range all {
 		wg.Go(func() {
 			c.looked = true
-			for _, row := range w.host.checks(ctx, c.driverEntry, func() []lab.Requirement { return c.requirements(w, p) }) {
+			rows := w.host.checks(ctx, c.driverEntry, func() []lab.Requirement { return c.requirements(w, p) })
+			for _, row := range append(slices.Clone(rows), c.conditionsOf(ctx, c.needs)...) {
 				if row.Err != nil {
 					c.missing = append(c.missing, row)
 				}
@@ -78,6 +81,19 @@ func (w *world) look(ctx context.Context, p paths, all []*candidate) {
 		})
 	}
 	wg.Wait()
+}
+
+// conditionsOf looks at what else of the host a driver needs to give these needs.
+func (d driverEntry) conditionsOf(ctx context.Context, needs []lab.Need) (rows []report.Check) {
+	for i, n := range needs {
+		if slices.Contains(needs[:i], n) {
+			continue
+		}
+		for _, r := range d.conditions[n] {
+			rows = append(rows, report.Check{Requirement: r, Err: r.Check(ctx)})
+		}
+	}
+	return rows
 }
 
 // host is what was seen of this host: it is looked at once for each driver, however many labs are run.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,11 +30,7 @@ Exit code 1 when no driver has all that it needs.`,
 				if i > 0 {
 					fmt.Fprintln(w.stdout)
 				}
-				offers := ""
-				if len(c.offers) > 0 {
-					offers = ", gives " + and(words(c.offers))
-				}
-				fmt.Fprintf(w.stdout, "driver %s%s\n", c.name, offers)
+				fmt.Fprintln(w.stdout, c.headline(cmd.Context()))
 				report.Doctor(w.stdout, w.style(w.stdout), w.host.checks(cmd.Context(), c.driverEntry, nil))
 			}
 			fmt.Fprintln(w.stdout)
@@ -43,4 +42,23 @@ Exit code 1 when no driver has all that it needs.`,
 			return &exitError{code: runner.ExitUnexpected}
 		},
 	}
+}
+
+// headline names a driver, what it gives to machines on this host, and what it would give on another.
+func (d driverEntry) headline(ctx context.Context) string {
+	var given, lacking []string
+	for _, n := range d.offers {
+		rows := d.conditionsOf(ctx, []lab.Need{n})
+		i := slices.IndexFunc(rows, func(c report.Check) bool { return c.Err != nil })
+		if i < 0 {
+			given = append(given, string(n))
+		} else {
+			lacking = append(lacking, fmt.Sprintf("; %s would need %s", n, rows[i].Requirement.Name))
+		}
+	}
+	line := "driver " + d.name
+	if len(given) > 0 {
+		line += ", gives " + and(given)
+	}
+	return line + strings.Join(lacking, "")
 }

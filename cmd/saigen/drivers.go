@@ -20,6 +20,7 @@ import (
 type driverEntry struct {
 	name         string
 	offers       []lab.Need
+	conditions   map[lab.Need][]lab.Requirement            // what else of the host it takes to give a need
 	requirements func(w *world, p paths) []lab.Requirement // everything that a run with it needs of the host
 	slow         bool                                      // to look at them takes seconds, so that it is done when no cheaper driver fits
 	new          newDriver
@@ -42,21 +43,21 @@ type driver interface {
 func shippedDrivers() []driverEntry {
 	return []driverEntry{
 		{
-			name: "container",
+			name: "container", offers: []lab.Need{lab.OwnPIDMax}, conditions: container.Conditions(),
 			requirements: func(w *world, p paths) []lab.Requirement {
 				return distinct(slices.Concat(image.Requirements(), container.Requirements(w.engine(), p.runs)))
 			},
 			new: newContainerDriver, connect: container.Connect, undoers: container.Undoers,
 		},
 		{
-			name: "qemu", offers: []lab.Need{lab.OwnKernel},
+			name: "qemu", offers: []lab.Need{lab.OwnKernel, lab.OwnPIDMax},
 			requirements: func(_ *world, p paths) []lab.Requirement {
 				return distinct(slices.Concat(image.Requirements(), image.DiskRequirements(), qemu.Requirements(p.runs, p.runtime)))
 			},
 			new: newQEMUDriver, connect: qemu.Connect, undoers: qemu.Undoers,
 		},
 		{
-			name: vagrantDriver, offers: []lab.Need{lab.OwnKernel}, slow: true,
+			name: vagrantDriver, offers: []lab.Need{lab.OwnKernel, lab.OwnPIDMax}, slow: true,
 			requirements: func(*world, paths) []lab.Requirement {
 				return distinct(slices.Concat(image.Requirements(), image.DiskRequirements(), image.BoxRequirements(), vagrant.Requirements()))
 			},

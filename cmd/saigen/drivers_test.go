@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,9 +27,9 @@ func testDrivers() []driverEntry {
 	for _, d := range []struct {
 		name   string
 		offers []lab.Need
-	}{{"container", nil}, {"qemu", []lab.Need{lab.OwnKernel}}, {"vagrant", []lab.Need{lab.OwnKernel}}} {
+	}{{"container", []lab.Need{lab.OwnPIDMax}}, {"qemu", lab.Needs()}, {"vagrant", lab.Needs()}} {
 		all = append(all, driverEntry{
-			name: d.name, offers: d.offers, slow: d.name == "vagrant", connect: connectFake(d.name),
+			name: d.name, offers: d.offers, conditions: fakeConditions(d.name), slow: d.name == "vagrant", connect: connectFake(d.name),
 			requirements: func(*world, paths) []lab.Requirement { return fakeRequirements(d.name) },
 			new: func(w *world, s *session) (driver, error) {
 				fake, err := newFakeDriver(w, s)
@@ -61,6 +62,22 @@ func fakeRequirements(driver string) []lab.Requirement {
 		})
 	}
 	return all
+}
+
+// fakeConditions are as the shipped drivers': one needs a kernel that is new enough, which LACKS can take away.
+func fakeConditions(driver string) map[lab.Need][]lab.Requirement {
+	if driver != "container" {
+		return nil
+	}
+	return map[lab.Need][]lab.Requirement{lab.OwnPIDMax: {{
+		Name: "Linux 6.14", Needed: "own_pid_max of driver " + driver, Fix: "use another driver",
+		Check: func(context.Context) error {
+			if slices.Contains(strings.Fields(os.Getenv("LACKS")), driver+"=6.14") {
+				return errors.New("this is Linux 6.1")
+			}
+			return nil
+		},
+	}}}
 }
 
 // connectFake reaches a machine that answers every command with the name of its driver.
