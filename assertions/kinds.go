@@ -20,9 +20,11 @@ func Kinds() []lab.Kind[lab.Observer] {
 		{Name: "http_latency", New: func() lab.Observer {
 			return &HTTPLatency{MinSamples: 5, TLSVerify: true, Timeout: "60s"}
 		}},
+		{Name: "journal", New: func() lab.Observer { return &Journal{Count: "at least 1"} }},
 		{Name: "log", New: func() lab.Observer { return &Log{Count: "at least 1"} }},
 		{Name: "port", New: func() lab.Observer { return &Port{Protocol: "tcp", Holder: HolderAnybody} }},
 		{Name: "process", New: func() lab.Observer { return &Process{Count: "at least 1"} }},
+		{Name: "unit", New: func() lab.Observer { return &Unit{} }},
 	}
 }
 
