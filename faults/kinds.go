@@ -13,7 +13,10 @@ func Kinds() []lab.Kind[lab.Breaker] {
 		{Name: "command", New: func() lab.Breaker { return &Command{} }},
 		{Name: "container_churn", New: func() lab.Breaker { return &ContainerChurn{Rounds: 3, At: "100ms"} }},
 		{Name: "leaky_agent", New: func() lab.Breaker { return &LeakyAgent{Batch: 1, Clients: 1} }},
+		{Name: "login", New: func() lab.Breaker { return &Login{Timeout: "2m"} }},
+		{Name: "logout", New: func() lab.Breaker { return &Logout{} }},
 		{Name: "port_taken", New: func() lab.Breaker { return &PortTaken{Protocol: TCP} }},
+		{Name: "process_kill", New: func() lab.Breaker { return &ProcessKill{Signal: "KILL", Timeout: "20s"} }},
 		{Name: "session_kill", New: func() lab.Breaker { return &SessionKill{Rounds: 3} }},
 		{Name: "sysctl", New: func() lab.Breaker { return &Sysctl{} }},
 	}

@@ -108,6 +108,11 @@ func kept(ctx context.Context, m lab.Running, name string, evidence any) error {
 
 func evidencePath(name string) string { return folder + "/" + name + ".json" }
 
+// unitState is "active", "inactive" or another of systemd's words for a unit.
+func unitState(ctx context.Context, m lab.Running, unit string) (string, error) {
+	return output(ctx, m, "systemctl", "show", "-p", "ActiveState", "--value", unit)
+}
+
 // stopUnit stops a transient unit; one that is not there is fine.
 func stopUnit(ctx context.Context, m lab.Running, unit string) error {
 	state, err := output(ctx, m, "systemctl", "show", "-p", "LoadState", "--value", unit)

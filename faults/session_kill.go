@@ -52,8 +52,6 @@ type managerChange struct {
 
 func (f *SessionKill) evidence() string { return "session_kill-" + f.Stack.Name() }
 
-func loginUnit(account string) string { return "saigen-login-" + account + ".service" }
-
 // Inject implements lab.Breaker.
 func (f *SessionKill) Inject(ctx context.Context, env lab.Env) error {
 	stack, m, err := place(env, f.Stack)
@@ -70,7 +68,7 @@ func (f *SessionKill) Inject(ctx context.Context, env lab.Env) error {
 	}
 	if f.LoginSession {
 		env.Say("%s has a login open", stack.Account)
-		if err := openLogin(ctx, m, stack.Account); err != nil {
+		if _, err := openLogin(ctx, m, loginUnit(stack.Account), stack.Account); err != nil {
 			return err
 		}
 	}
@@ -139,23 +137,6 @@ func migrate(ctx context.Context, env lab.Env, m lab.Running, stack lab.Stack) e
 		}
 	}
 	return fmt.Errorf("cannot bring %s back: after %d times podman system migrate podman still asks for it", stack.Name, mostMigrations)
-}
-
-// openLogin holds a login session open. With Type=exec the start of such a unit never ends: the session's PAM helper
-// keeps open what systemd waits for; so the session itself is waited for.
-func openLogin(ctx context.Context, m lab.Running, account string) error {
-	if err := stopUnit(ctx, m, loginUnit(account)); err != nil {
-		return err
-	}
-	_, err := do(ctx, m, "", "systemd-run", "--quiet", "--collect", "--unit", loginUnit(account),
-		"-p", "PAMName=login", "-p", "User="+account, "sleep", "infinity")
-	if err != nil {
-		return err
-	}
-	return await(ctx, managerPatience, account+" must have a login session", func() (bool, error) {
-		r, err := try(ctx, m, "", "loginctl", "show-user", account, "-p", "Sessions", "--value")
-		return strings.TrimSpace(string(r.Stdout)) != "", err
-	})
 }
 
 // Verify implements lab.Breaker.

@@ -65,6 +65,7 @@ func socketsAt(protocol string, port uint16) ([]socket, error) {
 		return nil, err
 	}
 	const listening, unconnected = 0x0A, 0x07
+	//nolint:staticcheck // deprecated because it is slow with very many sockets, which a lab's machine does not have
 	tables, state := []func() (procfs.NetTCP, error){fs.NetTCP, fs.NetTCP6}, uint64(listening)
 	if protocol == "udp" {
 		state = unconnected
