@@ -53,15 +53,16 @@ could not be looked at (inconclusive), 130 when interrupted.`,
   saigen run labs/stale-dns debian:bookworm --drivers container,qemu
   saigen run labs/stale-dns --without-faults`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.repeat < 1 {
+			repeat := cmd.Flags().Changed("repeat")
+			if repeat && f.repeat < 1 {
 				return usage("--repeat takes a number of at least 1, not %d", f.repeat)
 			}
 			if cmd.Flags().Changed("until") {
 				if !(f.until > 0 && f.until < 1) {
 					return usage("--until takes a confidence between 0 and 1, such as 0.95, not %v", f.until)
 				}
-				if !cmd.Flags().Changed("repeat") {
-					f.repeat = mostUntil
+				if !repeat {
+					f.repeat = runner.MostTrials
 				}
 			}
 			if err := f.pause.check(w, f.json); err != nil {
@@ -90,8 +91,8 @@ could not be looked at (inconclusive), 130 when interrupted.`,
 	w.driverFlag(c, &f)
 	c.Flags().StringVar(&f.drivers, "drivers", "", "run on each of these `DRIVERS`, such as container,qemu, or all that fit; say whether verdicts depend on them")
 	_ = c.RegisterFlagCompletionFunc("drivers", w.completeDrivers)
-	c.Flags().IntVar(&f.repeat, "repeat", 1, "run every variant `N` times and say k of n, with a 95 % interval")
-	c.Flags().Float64Var(&f.until, "until", 0, fmt.Sprintf("run every variant until its trials decide at this `CONFIDENCE`, such as 0.95; --repeat is then the most (default %d)", mostUntil))
+	c.Flags().IntVar(&f.repeat, "repeat", runner.AsNeeded, fmt.Sprintf("run every variant `N` times and say k of n, with a 95 %% interval (default: once, and a variant with a rate until that is decided, at most %d times)", runner.MostTrials))
+	c.Flags().Float64Var(&f.until, "until", 0, fmt.Sprintf("run every variant until its trials decide at this `CONFIDENCE`, such as 0.95; --repeat is then the most (default %d)", runner.MostTrials))
 	c.Flags().Var(&f.seed, "seed", "run the trials in a random `ORDER`: off, on, or the number that an earlier run printed")
 	c.Flags().IntVar(&f.parallel, "parallel", 1, "run up to `N` trials side by side: no more than the host has memory and cores for")
 	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "`WHEN` to leave the machines running: never, or on-failure: when a variant does not get its expected verdict")

@@ -6,9 +6,6 @@ import (
 	"strconv"
 )
 
-// mostUntil is how often a variant is run at the most with --until alone.
-const mostUntil = 100
-
 // seed is the flag --seed, as -shuffle of go test: off, on, or a number; 0: off. "on" chooses a number, which the run prints.
 type seed uint64
 
