@@ -23,7 +23,7 @@ type (
 	Pattern string
 	// Limit is a comparison: "over 3s", "at least 4", "2.9s to 3.5s", "exactly 172".
 	Limit string
-	// Rate is how often a variant must get its expected verdict: ">= 0.9", "<= 0.05".
+	// Rate is how often a variant must get its expected verdict: ">= 0.9", "<= 0.05", "0.1 to 0.9".
 	Rate string
 	// URL is an http or https address as seen from the machine.
 	URL string
@@ -162,30 +162,38 @@ func (r Rate) Check() error {
 	return err
 }
 
-// Bound returns the rate as a number from 0 to 1, and whether it is the least that must be reached, not the most.
-func (r Rate) Bound() (rate float64, least bool) {
-	rate, least, err := r.parse()
+// Bounds returns the least and the most, both from 0 to 1: 0 or 1 where the rate has no such bound.
+func (r Rate) Bounds() (low, high float64) {
+	low, high, err := r.parse()
 	if err != nil {
 		panic(err)
 	}
-	return rate, least
+	return low, high
 }
 
-func (r Rate) parse() (rate float64, least bool, err error) {
+func (r Rate) parse() (low, high float64, err error) {
 	s := strings.TrimSpace(string(r))
-	number, least := strings.CutPrefix(s, ">=")
-	if !least {
-		var most bool
-		if number, most = strings.CutPrefix(s, "<="); !most {
-			number = ""
+	low, high = 0, 1
+	set := func(bound *float64, text string) {
+		v, wrong := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		// A rate that every outcome satisfies could not fail, and no number of trials shows one of exactly 0 or 1.
+		if *bound = v; wrong != nil || !(v > 0 && v < 1) {
+			err = fmt.Errorf("%q is not a rate: write \">= 0.9\", \"<= 0.05\" or \"0.1 to 0.9\", with numbers between 0 and 1", string(r))
 		}
 	}
-	rate, err = strconv.ParseFloat(strings.TrimSpace(number), 64)
-	// A rate that every outcome satisfies could not fail, and no number of trials shows one of exactly 0 or 1.
-	if err != nil || !(rate > 0 && rate < 1) {
-		return 0, false, fmt.Errorf("%q is not a rate: write \">= 0.9\" or \"<= 0.05\", with a number between 0 and 1", string(r))
+	if least, ok := strings.CutPrefix(s, ">="); ok {
+		set(&low, least)
+	} else if most, ok := strings.CutPrefix(s, "<="); ok {
+		set(&high, most)
+	} else {
+		least, most, _ := strings.Cut(s, " to ")
+		set(&low, least)
+		set(&high, most)
 	}
-	return rate, least, nil
+	if err == nil && low >= high {
+		err = fmt.Errorf("%q is not a rate: the second number must be above the first", string(r))
+	}
+	return low, high, err
 }
 
 type interval struct {

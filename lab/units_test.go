@@ -44,18 +44,17 @@ func TestLimit(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	for text, want := range map[Rate]struct {
-		rate  float64
-		least bool
-	}{">= 0.9": {0.9, true}, "<=0.05": {0.05, false}, " >= .5 ": {0.5, true}} {
+		low, high float64
+	}{">= 0.9": {0.9, 1}, "<=0.05": {0, 0.05}, " >= .5 ": {0.5, 1}, "0.1 to 0.9": {0.1, 0.9}} {
 		if err := text.Check(); err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		if rate, least := text.Bound(); rate != want.rate || least != want.least {
-			t.Errorf("%q is %g, least %v", text, rate, least)
+		if low, high := text.Bounds(); low != want.low || high != want.high {
+			t.Errorf("%q is %g to %g", text, low, high)
 		}
 	}
-	for _, bad := range []Rate{"", "0.9", "> 0.9", ">= 90", ">= 0", ">= 1", "<= 0", "<= 1", ">= NaN", ">= often", ">= 90%"} {
+	for _, bad := range []Rate{"", "0.9", "> 0.9", ">= 90", ">= 0", ">= 1", "<= 0", "<= 1", ">= NaN", ">= often", ">= 90%", "0.9 to 0.1", "0.5 to 0.5", "0 to 0.5", "0.5 to 1", "0.1 to", "0.1 to 0.5 to 0.9"} {
 		if bad.Check() == nil {
 			t.Errorf("%q is a rate", bad)
 		}

@@ -30,7 +30,7 @@ func (v *lanes) event(st Style, e runner.Event) []string {
 		return v.view.event(st, e)
 	}
 	if e.Type == runner.TrialStarted {
-		v.side = append(v.side, &lane{view{run: v.run, title: v.title, trials: v.trials, nth: v.nth}, trialKey(e)})
+		v.side = append(v.side, &lane{view{run: v.run, title: v.title, total: v.total, nth: v.nth}, trialKey(e)})
 		v.nth++
 	}
 	i := slices.IndexFunc(v.side, func(l *lane) bool { return l.key == trialKey(e) })

@@ -18,8 +18,8 @@ type Plain struct {
 	st      Style
 	start   time.Time
 	phases  map[string]time.Time // when the phase of an arm of a trial began: they may run side by side
-	trials  int
-	started map[string]int // which trial it is, in the order of their start
+	total   string               // how many trials there are
+	started map[string]int       // which trial it is, in the order of their start
 }
 
 // NewPlain returns a sink that writes to w, without colour; a line of an event is as long as it is.
@@ -35,7 +35,7 @@ func (p *Plain) Event(e runner.Event) {
 	}
 	switch e.Type {
 	case runner.RunStarted:
-		p.trials, p.started = e.Trials, map[string]int{}
+		p.total, p.started = ofTrials(e), map[string]int{}
 		p.line(e, runName(e))
 	case runner.DriverChosen:
 		if e.Text != "" {
@@ -128,7 +128,7 @@ func explanation(st Style, hint, tail string, most int) []string {
 // trialKey tells trials apart.
 func trialKey(e runner.Event) string { return fmt.Sprintf("%s\n%d\n", e.Variant, e.Trial) }
 
-func (p *Plain) trial(e runner.Event) string { return trialName(e, p.started[trialKey(e)], p.trials) }
+func (p *Plain) trial(e runner.Event) string { return trialName(e, p.started[trialKey(e)], p.total) }
 
 // of is the trial that a line is about, where several run side by side.
 func (p *Plain) of(e runner.Event) string {
@@ -181,13 +181,24 @@ func runName(e runner.Event) string {
 	return name
 }
 
-func trialName(e runner.Event, n, of int) string {
+// ofTrials is "of 6", or "of at most 100"; empty when there is one.
+func ofTrials(e runner.Event) string {
+	switch {
+	case e.Trials < 2:
+		return ""
+	case e.Until > 0:
+		return fmt.Sprintf("of at most %d", e.Trials)
+	}
+	return fmt.Sprintf("of %d", e.Trials)
+}
+
+func trialName(e runner.Event, n int, of string) string {
 	name := e.Variant
 	if name == "" {
 		name = "the only variant"
 	}
-	if of > 1 {
-		name += fmt.Sprintf(" (trial %d of %d)", n, of)
+	if of != "" {
+		name += fmt.Sprintf(" (trial %d %s)", n, of)
 	}
 	return name
 }

@@ -13,14 +13,15 @@ import (
 
 // view is what the terminal knows of the run under way.
 type view struct {
-	run         string // "run 20260301-100000-k3f9, 6 trials"
-	title       string // of the lab
-	trials, nth int    // of how many, and the one under way
-	trial       runner.Event
-	step        runner.Event // of no arm
-	arms        []*armView   // in the order in which they began
-	rows        []string     // addresses of assertions, of both arms
-	ended       bool
+	run   string // "run 20260301-100000-k3f9, 6 trials"
+	title string // of the lab
+	total string // how many trials there are
+	nth   int    // the one under way
+	trial runner.Event
+	step  runner.Event // of no arm
+	arms  []*armView   // in the order in which they began
+	rows  []string     // addresses of assertions, of both arms
+	ended bool
 }
 
 // event takes an event in and returns the lines to print for good.
@@ -29,7 +30,7 @@ func (v *view) event(st Style, e runner.Event) []string {
 	arm := v.arm(e)
 	switch e.Type {
 	case runner.RunStarted:
-		*v = view{run: clean(runName(e)), trials: e.Trials}
+		*v = view{run: clean(runName(e)), total: ofTrials(e)}
 		return v.say(st, v.run)
 	case runner.DriverChosen:
 		var out []string
@@ -45,7 +46,7 @@ func (v *view) event(st Style, e runner.Event) []string {
 	case runner.TrialStarted:
 		v.nth++
 		v.trial, v.step, v.arms, v.rows = e, runner.Event{}, nil, nil
-		out := append([]string{""}, v.say(st, st.paint(bold, clean(trialName(e, v.nth, v.trials))))...)
+		out := append([]string{""}, v.say(st, st.paint(bold, clean(trialName(e, v.nth, v.total))))...)
 		if e.Text != "" && e.Text != v.title {
 			v.title = e.Text
 			out = append(out, v.say(st, st.paint(dim, clean(e.Text)))...)
@@ -202,8 +203,8 @@ func (v *view) lines(st Style, now time.Time) []string {
 // head is the trial, and for how long it has been under way.
 func (v *view) head(st Style, sign string, now time.Time) string {
 	head := sign + cmp.Or(clean(v.trial.Variant), v.run)
-	if v.trials > 1 && v.nth > 0 {
-		head += fmt.Sprintf("  %d of %d", v.nth, v.trials)
+	if v.total != "" && v.nth > 0 {
+		head += fmt.Sprintf("  %d %s", v.nth, v.total)
 	}
 	if v.trial.At.IsZero() {
 		return head

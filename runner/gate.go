@@ -45,10 +45,7 @@ func (g Gate) decide(want lab.Rate, got Rate) Decision {
 	case want == "" && g.Until == 0:
 		return Met
 	case want != "":
-		bound, least := want.Bound()
-		if low, high = bound, 1; !least {
-			low, high = 0, bound
-		}
+		low, high = want.Bounds()
 	}
 	switch {
 	case got.Low >= low && got.High <= high:
@@ -57,6 +54,22 @@ func (g Gate) decide(want lab.Rate, got Rate) Decision {
 		return Missed
 	}
 	return Undecided
+}
+
+// enough says whether trials decide although somebody looked after each of them. Whoever looks often enough sees any interval lie within a
+// rate at some time: at a true rate of 0.2, the one of 95 % lies above 0.2 at some time in the first 30 trials of 3 runs in 10. So a bound counts as passed only
+// when it is unlikely to be the true rate, however often one has looked.
+func (g Gate) enough(want lab.Rate, got Rate) bool {
+	decision := g.decide(want, got)
+	if want == "" || decision == Undecided {
+		return decision != Undecided
+	}
+	low, high := want.Bounds()
+	passed := func(bound float64) bool { return got.unlikely(bound, 1-g.confidence()) }
+	if decision == Missed {
+		return got.High < low && passed(low) || got.Low > high && passed(high)
+	}
+	return (low == 0 || passed(low)) && (high == 1 || passed(high))
 }
 
 // fewInconclusive is how many inconclusive trials a variant may always have.

@@ -47,6 +47,17 @@ func RateAt(k, n int, confidence float64) Rate {
 	return r
 }
 
+// unlikely says whether k of n would be less likely than a chance, at some time of a row of trials that is watched throughout, if p were the true
+// rate. (n+1) times the probability of exactly k of n is the likelihood of p against that of all rates together; that it ever falls to
+// the chance is less likely than the chance. See H. Robbins, Ann. Math. Stat. 41 (1970), 1397–1409; J. Ville, Étude critique de la
+// notion de collectif (1939).
+func (r Rate) unlikely(p, chance float64) bool {
+	lgamma := func(n int) float64 { v, _ := math.Lgamma(float64(n)); return v }
+	k, others := float64(r.K), float64(r.N-r.K)
+	exactly := lgamma(r.N+1) - lgamma(r.K+1) - lgamma(r.N-r.K+1) + k*math.Log(p) + others*math.Log1p(-p)
+	return math.Log(float64(r.N+1))+exactly <= math.Log(chance)
+}
+
 // Times is how durations are distributed, in nanoseconds.
 type Times struct {
 	N      int           `json:"n"`

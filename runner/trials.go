@@ -62,14 +62,16 @@ func (r *Runner) trial(ctx context.Context, l *lab.Lab, n, slot int) (*Outcome, 
 	return &o, nil
 }
 
-// All executes every given variant of a lab repeat times, up to Parallel trials at once; with Until, at most repeat times,
+// All executes every given variant of a lab repeat times, or AsNeeded, up to Parallel trials at once; with Until, at most repeat times,
 // inconclusive trials not counted. It stops early when ctx ends or machines are kept. The outcomes of the trials that were
 // completed are returned in the order in which they are declared, with ctx's error, or with what kept the evidence from
 // being written: a trial without it does not count.
 func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary, error) {
 	began := time.Now()
-	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: len(labs) * repeat, Seed: r.Seed, Until: r.Until})
-	outcomes, lost := r.trials(ctx, labs, repeat)
+	p := newPlan(labs, repeat, Gate{Until: r.Until}, r.Seed)
+	trials, until := p.told()
+	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: trials, Seed: r.Seed, Until: until})
+	outcomes, lost := r.trials(ctx, labs, p)
 	s := Gate{Until: r.Until}.Summarise(labs[0].Name, r.Run, outcomes)
 	s.Took, s.Seed = time.Since(began), r.Seed
 	if ctx.Err() != nil {
@@ -82,10 +84,9 @@ func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary
 }
 
 // trials runs them in as many slots as there is room for. The error is the one that stopped all.
-func (r *Runner) trials(ctx context.Context, labs []*lab.Lab, repeat int) ([]*Outcome, error) {
+func (r *Runner) trials(ctx context.Context, labs []*lab.Lab, p *plan) ([]*Outcome, error) {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	p := newPlan(labs, repeat, Gate{Until: r.Until}, r.Seed)
 	var all sync.WaitGroup
 	for slot := range min(r.slots(labs), len(p.order)) {
 		all.Go(func() {
