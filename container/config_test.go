@@ -97,3 +97,17 @@ func TestEngineMainRefusesToRunOutsideItsNamespace(t *testing.T) {
 		}
 	}
 }
+
+// Trials side by side have ids that end in a number, and so have the engines of one.
+func TestCgroupNames(t *testing.T) {
+	seen := map[string]bool{}
+	for _, id := range []lab.RunID{"r", "r-2", "r-control", "r-2-control"} {
+		for _, engine := range []string{"engine", "engine-2", "engine-3"} {
+			name := cgroupName(id, engine)
+			if seen[name] {
+				t.Errorf("%s of %s has the name of another one: %s", engine, id, name)
+			}
+			seen[name] = true
+		}
+	}
+}

@@ -215,7 +215,7 @@ func (d *Driver) open(ctx context.Context, r *run, roots []string) (_ *engine, e
 		Dir:     filepath.Join(r.dir, name),
 		Runtime: r.sock,
 		Socket:  filepath.Join(r.sock, name+".sock"),
-		Cgroup:  "saigen-" + string(r.id) + strings.TrimPrefix(name, "engine"),
+		Cgroup:  cgroupName(r.id, name),
 		Stores:  roots,
 	}
 	e, err := startEngine(ctx, d.o.EngineCommand, c, r.ledger)
@@ -226,6 +226,16 @@ func (d *Driver) open(ctx context.Context, r *run, roots []string) (_ *engine, e
 	}
 	d.o.Log.Debug("engine started", "run", r.id, "cgroup", c.Cgroup, "socket", c.Socket)
 	return e, nil
+}
+
+// cgroupName is that of an engine. The first one of a run has the run's name; a second one must not have that of another run, such as
+// the id of a trial beside it: RUN-2.
+func cgroupName(id lab.RunID, engine string) string {
+	name := "saigen-" + string(id)
+	if engine != "engine" {
+		name += "-" + engine
+	}
+	return name
 }
 
 // Close stops the engines and undoes the ledgers of the runs that were not kept. Twice is fine.
