@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -305,8 +306,7 @@ func (g *Growth) Explain(history []lab.Observation) string {
 		s += fmt.Sprintf(" at one every %s, which is %s times as slow", g.Project.Every, plain(m["faster"]))
 	}
 	if ends, ok := m["ends"]; ok {
-		_, most := g.Project.Limit.Interval()
-		s += fmt.Sprintf("; %s is reached after %s", g.amount(most), days(ends))
+		s += fmt.Sprintf("; %s is reached after %s", strings.TrimPrefix(string(g.Project.Limit), "at most "), days(ends))
 	}
 	return s
 }

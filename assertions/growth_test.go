@@ -164,7 +164,7 @@ func TestGrowthMeasure(t *testing.T) {
 			t.Errorf("it says that it has a number %q", n)
 		}
 	}
-	const text = "1388 B for each event (1388 B to 1388 B), in 11 looks over 3000 events; 60.0 MB more in 30 days at one every 1m, which is 18000 times as slow; 1.0 GB is reached after 1.4 years"
+	const text = "1388 B for each event (1388 B to 1388 B), in 11 looks over 3000 events; 60.0 MB more in 30 days at one every 1m, which is 18000 times as slow; 1GB is reached after 1.4 years"
 	if s := g.Explain(history); s != text {
 		t.Errorf("explained as\n%s, want\n%s", s, text)
 	}
