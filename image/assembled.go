@@ -53,6 +53,13 @@ func (c *Cache) newDebian(img lab.Image, role Role, labDir string) (builder, err
 		}
 		a.parts = append(a.parts, p)
 	}
+	if img.NPM != "" {
+		p, err := c.newNPM(img.NPM, labDir)
+		if err != nil {
+			return nil, err
+		}
+		a.parts = append(a.parts, p)
+	}
 	if len(a.parts) == 0 {
 		return d, nil
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -182,55 +181,13 @@ func goEnv() []string {
 	return env
 }
 
-const (
-	mostSources = 10_000
-	mostBytes   = 64 << 20
-)
-
-// readSources reads every file that a build of the folder can read. Test files and hidden folders are left out. A
-// symlink is refused: it could lead out of the lab.
+// readSources reads every file that a build of the folder can read. Test files and hidden folders are left out.
 func readSources(folder string) ([]file, error) {
-	var all []file
-	size := 0
-	err := filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(folder, name)
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if rel != "." && strings.HasPrefix(d.Name(), ".") {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if strings.HasSuffix(rel, "_test.go") {
-			return nil
-		}
-		if !d.Type().IsRegular() {
-			return fmt.Errorf("%s is not a plain file", rel)
-		}
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		all = append(all, file{name: filepath.ToSlash(rel), mode: 0o644, data: data})
-		if size += len(data); size > mostBytes || len(all) > mostSources {
-			return fmt.Errorf("the folder holds more than %d MiB or %d files; is it the right one?", mostBytes>>20, mostSources)
-		}
-		return nil
+	all, err := readFolder(folder, func(name string, folder bool) bool {
+		return folder && strings.HasPrefix(name, ".") || !folder && strings.HasSuffix(name, "_test.go")
 	})
-	if err != nil {
-		return nil, err
+	for i := range all {
+		all[i].mode = 0o644 // a program does not depend on it
 	}
-	return all, nil
-}
-
-func writeFile(name string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(name, data, 0o644)
+	return all, err
 }

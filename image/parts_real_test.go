@@ -96,3 +96,30 @@ func TestRealCReachesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestRealNPM installs packages from the registry, for which this host needs no npm, and runs one with the suite's node.
+func TestRealNPM(t *testing.T) {
+	c, say := realCache(t), saying(t)
+	dir := t.TempDir()
+	write(t, dir+"/site/package.json", `{"name": "site", "dependencies": {"semver": "7.6.3"}}`)
+	write(t, dir+"/site/package-lock.json", `{"lockfileVersion": 3, "packages": {
+		"": {"name": "site", "dependencies": {"semver": "7.6.3"}},
+		"node_modules/semver": {"version": "7.6.3", "bin": {"semver": "bin/semver.js"},
+			"integrity": "sha512-oVekP1cKtI+CTDvHWYFUcMtsK/00wmAEfyqKfNdARm8u1wNVhSgaX7A8d4UuIlUI5e84iEwOhs7ZPYRmzU9U6A=="}}}`)
+	img := lab.Image{Name: "site", Debian: "bookworm", Packages: []string{"nodejs"}, NPM: "site"}
+	b, err := c.Build(t.Context(), img, Service, dir, say)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(b.Packages, Package{Name: "semver", Version: "7.6.3", From: "npm"}) {
+		t.Errorf("the image does not say that it has semver")
+	}
+	root, err := c.ServiceStore(t.Context(), []Built{b}, say)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := readOnlyStore(t, root, "run", "--rm", "--network=none", "--cgroups=disabled", "--workdir=/srv/site", "localhost/site:latest", "node_modules/.bin/semver", "-i", "minor", "1.2.3")
+	if out != "1.3.0\n" {
+		t.Errorf("semver printed %q", out)
+	}
+}

@@ -21,14 +21,15 @@ const (
 	KindKernel   = kernelsKind
 	KindDisk     = disksKind
 	KindBox      = boxesKind
+	KindTarballs = "tarballs"
 	KindSnapshot = "snapshots"
 )
 
-var kinds = []string{KindImage, KindStore, KindKernel, KindDisk, KindBox, KindSnapshot}
+var kinds = []string{KindImage, KindStore, KindKernel, KindDisk, KindBox, KindTarballs, KindSnapshot}
 
 // Entry is one folder of the cache.
 type Entry struct {
-	Kind  string // "images", "stores", "kernels", "disks", "boxes" or "snapshots"
+	Kind  string // "images", "stores", "kernels", "disks", "boxes", "tarballs" or "snapshots"
 	Hash  string
 	Dir   string
 	Name  string // what it is, for people; may be empty

@@ -24,6 +24,7 @@ type imageBlock struct {
 	Go       lab.Path          `hcl:"go,optional"`
 	Modules  map[string]string `hcl:"modules,optional"`
 	C        []cBlock          `hcl:"c,block"`
+	NPM      lab.Path          `hcl:"npm,optional"`
 	OCI      string            `hcl:"oci,optional"`
 }
 
@@ -60,8 +61,9 @@ func (e *evaluator) image(d *decoder, l *lab.Lab) {
 		e.fail(d.attrRange("go"), "Not a folder", "The folder of a Go program is needed here, the one that holds its main package.")
 	}
 	e.modules(d, in)
+	e.npm(d, in.NPM)
 	img := lab.Image{
-		Name: d.block.Labels[0], Debian: in.Debian, Snapshot: in.Snapshot, Packages: in.Packages, Go: in.Go, Modules: in.Modules, OCI: in.OCI,
+		Name: d.block.Labels[0], Debian: in.Debian, Snapshot: in.Snapshot, Packages: in.Packages, Go: in.Go, Modules: in.Modules, NPM: in.NPM, OCI: in.OCI,
 		Pos: position(d.subject()),
 	}
 	if len(in.C) == len(d.block.body.Blocks) { // otherwise a block of another name has been reported
@@ -89,9 +91,9 @@ func (e *evaluator) origin(d *decoder) {
 		e.fail(d.attrName(sources[1]), "Image needs one origin", rule+list(sources)+".")
 	}
 	if !d.has("debian") {
-		for _, name := range []string{"snapshot", "packages"} {
+		for _, name := range []string{"snapshot", "packages", "npm"} {
 			if d.has(name) {
-				e.fail(d.attrName(name), "Only for Debian images", "%q says how a Debian image is built; this image is made from something else.", name)
+				e.fail(d.attrName(name), "Only for Debian images", "%q says what is in a Debian image; this image is made from something else.", name)
 			}
 		}
 	}
@@ -176,6 +178,23 @@ func (d *decoder) required(folder lab.Path) ([]string, error) {
 		all = append(all, r.Mod.Path)
 	}
 	return all, nil
+}
+
+// npm checks that the folder is a project whose packages are known.
+func (e *evaluator) npm(d *decoder, folder lab.Path) {
+	switch {
+	case !d.good["npm"]:
+		return
+	case !d.isFolder(folder):
+		e.fail(d.attrRange("npm"), "Not a folder", "The folder of a project is needed here, the one that holds its package.json and package-lock.json.")
+		return
+	}
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		if in, err := d.stat(path.Join(string(folder), name)); err != nil || in {
+			e.fail(d.attrRange("npm"), "Project without its packages", "%q has no %s. saigen installs exactly the packages that a lock file names: npm install --package-lock-only makes one.", folder, name)
+			return
+		}
+	}
 }
 
 // notInImages are folders that are empty when a machine or a container starts, whatever the image has there.

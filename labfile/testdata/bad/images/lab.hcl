@@ -17,6 +17,21 @@ image "packages" {
   snapshot = "20240601T000000Z" # ERROR: Only for Debian images
 }
 
+image "project" {
+  debian = "bookworm"
+  npm    = "site" # ERROR: Project without its packages … package-lock.json
+}
+
+image "page" {
+  debian = "bookworm"
+  npm    = "site/package.json" # ERROR: Not a folder
+}
+
+image "site" {
+  go  = "app"
+  npm = "site" # ERROR: Only for Debian images; ERROR: Project without its packages
+}
+
 image "file" { go = "./compose.yaml" } # ERROR: Not a folder
 
 image "moving" { debian = "stable" } # ERROR: Moving Debian suite

@@ -17,6 +17,7 @@ image "host" {
   debian  = "bookworm"
   go      = "agent"
   modules = { "github.com/go-zeromq/zmq4" = axis.zmq4 }
+  npm     = "site"
 
   c "/usr/local/lib/nosys.so" {
     source = "nosys.c"
