@@ -56,7 +56,7 @@ func TestMarkdownIsText(t *testing.T) {
 		}
 	}
 	var w bytes.Buffer
-	if err := Markdown(&w, s); err != nil {
+	if err := Markdown(&w, nil, s); err != nil {
 		t.Fatal(err)
 	}
 	text := w.String()

@@ -48,7 +48,12 @@ func TestPrinters(t *testing.T) {
 	events, one := staleDNS()
 	labs := []LabLine{
 		{Name: "stale-dns", Title: "nginx is slow: container DNS answers with the addresses of containers that are gone",
-			Variants: []LabVariant{{variant(), lab.Reproduced}}},
+			Axes: []LabAxis{{"debian", []string{"bookworm", "trixie"}}, {"trigger", []string{"port_taken", "session_killed", "session_killed_alone", "session_killed_by_somebody_else"}}},
+			Variants: []LabVariant{
+				{variant(), lab.Reproduced, ""}, {append(variant()[:1:1], lab.Choice{Axis: "trigger", Value: "session_killed"}), lab.Reproduced, ">= 0.9"},
+				{append(variant()[:1:1], lab.Choice{Axis: "trigger", Value: "session_killed_alone"}), lab.NotReproduced, ""},
+			}},
+		{Name: "small", Title: "one variant", Variants: []LabVariant{{nil, lab.Reproduced, ""}}},
 		{Name: "half-done", Problem: "cannot read lab.hcl:\n3 mistakes"},
 	}
 	runs := []RunLine{
@@ -81,12 +86,12 @@ func TestPrinters(t *testing.T) {
 		{"list-verbose.txt", func(w *bytes.Buffer) { Labs(w, Style{Width: 80, Level: Verbose}, labs) }},
 		{"doctor.txt", func(w *bytes.Buffer) { Doctor(w, narrow, checks) }},
 		{"summary.md", func(w *bytes.Buffer) {
-			if err := Markdown(w, repeated()); err != nil {
+			if err := Markdown(w, nil, repeated()); err != nil {
 				t.Fatal(err)
 			}
 		}},
 		{"junit.xml", func(w *bytes.Buffer) {
-			if err := JUnit(w, nil, one); err != nil {
+			if err := JUnit(w, nil, nil, one); err != nil {
 				t.Error(err)
 			}
 		}},
@@ -164,7 +169,7 @@ func TestNoSequencesGetThrough(t *testing.T) {
 	_, s := staleDNS()
 	s.Leaks, s.Lab = []string{"x"}, "x"
 	check := Check{Requirement: lab.Requirement{Name: "x", Needed: "x", Fix: "x"}, Err: errors.New(hostile)}
-	line, one := RunLine{Run: "x", Lab: "x", State: "x"}, LabLine{Name: "x", Title: "x", Variants: []LabVariant{{variant(), "x"}}}
+	line, one := RunLine{Run: "x", Lab: "x", State: "x"}, LabLine{Name: "x", Title: "x", Variants: []LabVariant{{variant(), "x", ""}}, Axes: []LabAxis{{"x", []string{"x"}}}}
 	for _, v := range []any{s, &s.Outcomes, &check.Requirement, &line, &one} {
 		taint(reflect.ValueOf(v))
 	}

@@ -105,7 +105,7 @@ func drawnOf(a lab.Assertion, first string) drawn {
 			return drawn{value: "dead", label: "dead addresses", limits: l}
 		}
 		return drawn{value: "answers", label: "answers", limits: s.count("over", "", false)}
-	case "log":
+	case "log", "journal":
 		return drawn{value: "lines", label: "lines in the phase", sum: true, limits: s.limit("count", ""), match: []lab.Pattern{lab.Pattern(s.text("match"))}}
 	case "process":
 		return drawn{value: "processes", label: "processes", limits: s.limit("count", "")}
@@ -127,6 +127,11 @@ func drawnOf(a lab.Assertion, first string) drawn {
 			return drawn{value: "size", label: "bytes", limits: s.limit("size", "")}
 		}
 		return drawn{value: "exists", label: "it is there"}
+	case "unit":
+		if s.text("name") == "" {
+			return drawn{value: "manager", label: "the user manager runs"}
+		}
+		return drawn{value: "active", label: "active"}
 	case "port":
 		return drawn{value: "matching", label: "holders of the port"}
 	case "growth": // what grows, over time; the slope is of all looks together

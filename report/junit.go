@@ -15,8 +15,8 @@ import (
 // JUnit writes runs as JUnit XML: one suite for each lab (and driver, where there are several), one case for each variant. A
 // variant that did not get its expected verdict is a failure, one that is inconclusive an error. The sentence that
 // explains it is in the message and in the body of each, because readers differ in which they show. events, where it
-// is not nil, gives what happened in a trial.
-func JUnit(w io.Writer, events func(*runner.Outcome) []runner.Event, runs ...*runner.Summary) error {
+// is not nil, gives what happened in a trial. A lab that cannot be run is an error too.
+func JUnit(w io.Writer, events func(*runner.Outcome) []runner.Event, wrong []Mistake, runs ...*runner.Summary) error {
 	all := suites{}
 	all.Name = "saigen"
 	var took time.Duration
@@ -25,6 +25,12 @@ func JUnit(w io.Writer, events func(*runner.Outcome) []runner.Event, runs ...*ru
 		one.ID = i
 		took += s.Took
 		all.Tests, all.Failures, all.Errors = all.Tests+one.Tests, all.Failures+one.Failures, all.Errors+one.Errors
+		all.Cases = append(all.Cases, one)
+	}
+	for _, m := range wrong {
+		one := mistakeOf(m)
+		one.ID = len(all.Cases)
+		all.Tests, all.Errors = all.Tests+one.Tests, all.Errors+one.Errors
 		all.Cases = append(all.Cases, one)
 	}
 	all.Time = seconds(took)
@@ -40,6 +46,24 @@ func JUnit(w io.Writer, events func(*runner.Outcome) []runner.Event, runs ...*ru
 		return fmt.Errorf("cannot write the JUnit report: %v", err)
 	}
 	return nil
+}
+
+// Mistake is why a lab cannot be run.
+type Mistake struct {
+	Lab  string // its folder
+	Text string // a line for each mistake
+}
+
+func mistakeOf(m Mistake) suite {
+	var one suite
+	one.Name, one.Time = clean(m.Lab), seconds(0)
+	text := xmlText(m.Text)
+	first, _, _ := strings.Cut(text, "\n")
+	one.add(testcase{Testcase: junit.Testcase{
+		Name: "the lab can be run", Classname: one.Name, Time: seconds(0),
+		Error: &junit.Result{Message: first, Type: "mistake", Data: text},
+	}})
+	return one
 }
 
 // severalDrivers says whether a lab was run on more than one: readers tell test cases apart by their class and name alone.

@@ -21,7 +21,7 @@ import (
 func parse(t *testing.T, s *runner.Summary) (junit.Testsuites, string) {
 	t.Helper()
 	var w bytes.Buffer
-	if err := JUnit(&w, nil, s); err != nil {
+	if err := JUnit(&w, nil, nil, s); err != nil {
 		t.Fatal(err)
 	}
 	text := w.String()
@@ -66,7 +66,7 @@ func TestJUnitCountsAndNames(t *testing.T) {
 func TestJUnitEvents(t *testing.T) {
 	events, s := staleDNS()
 	var w bytes.Buffer
-	if err := JUnit(&w, func(*runner.Outcome) []runner.Event { return events }, s); err != nil {
+	if err := JUnit(&w, func(*runner.Outcome) []runner.Event { return events }, nil, s); err != nil {
 		t.Fatal(err)
 	}
 	if text := w.String(); !strings.Contains(text, "events:\n") || !strings.Contains(text, "fault arm, inject: started") {
@@ -229,5 +229,35 @@ func TestJSONReadsBack(t *testing.T) {
 	}
 	if dec.More() {
 		t.Error("there are more lines than events")
+	}
+}
+
+// A lab that cannot be run is an error in a suite of its own, with all its mistakes.
+func TestJUnitMistakes(t *testing.T) {
+	var w bytes.Buffer
+	if err := JUnit(&w, nil, []Mistake{{Lab: "labs/x", Text: "labs/x/lab.hcl:1:1: first ]]> " + hostile + "\nlabs/x/lab.hcl:2:1: second"}}); err != nil {
+		t.Fatal(err)
+	}
+	var all struct {
+		Errors int `xml:"errors,attr"`
+		Suites []struct {
+			Name  string `xml:"name,attr"`
+			Cases []struct {
+				Error struct {
+					Message string `xml:"message,attr"`
+					Text    string `xml:",chardata"`
+				} `xml:"error"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal(w.Bytes(), &all); err != nil {
+		t.Fatalf("%v\n%s", err, w.String())
+	}
+	if all.Errors != 1 || len(all.Suites) != 1 || all.Suites[0].Name != "labs/x" || len(all.Suites[0].Cases) != 1 {
+		t.Fatalf("%+v", all)
+	}
+	e := all.Suites[0].Cases[0].Error
+	if !strings.HasPrefix(e.Message, "labs/x/lab.hcl:1:1: first") || strings.Contains(e.Message, "second") || !strings.Contains(e.Text, "second") {
+		t.Errorf("%+v", e)
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -62,37 +63,102 @@ func exitText(code int) (string, colour) {
 type LabLine struct {
 	Name     string // as run takes it
 	Title    string
+	Axes     []LabAxis
 	Variants []LabVariant
 	Problem  string // why it could not be read; empty: it could
+}
+
+// LabAxis is one axis of a lab, its values in their order.
+type LabAxis struct {
+	Name   string
+	Values []string
 }
 
 // LabVariant is one variant of a lab and the verdict that it must get.
 type LabVariant struct {
 	Variant lab.Variant
 	Expect  lab.Verdict
+	Rate    lab.Rate // how often; empty: every time
 }
 
-// Labs prints the table of saigen list; with Verbose each variant and its expected verdict below its lab.
+// Labs prints the library of saigen list: of each lab its title, its axes, and what is expected of how many variants; with Verbose
+// each variant.
 func Labs(w io.Writer, st Style, labs []LabLine) {
+	p := printer{w: w, st: st}
 	if len(labs) == 0 {
-		put(w, "no labs here")
+		p.line("no labs here")
 		return
 	}
-	t := table{st: st, head: []string{"lab", "variants", "title"}}
-	for _, l := range labs {
-		title := cell{text: l.Title}
-		if l.Problem != "" {
-			title = cell{text: l.Problem, colour: red}
+	for i, l := range labs {
+		if i > 0 {
+			p.line("")
 		}
-		t.row(cell{text: l.Name, keep: true}, cell{text: fmt.Sprint(len(l.Variants)), right: true}, title)
-		if st.Level < Verbose {
+		p.line(st.paint(bold, clean(l.Name))) // to be copied: never cut
+		if l.Problem != "" {
+			for line := range strings.Lines(l.Problem) {
+				p.line("    " + st.paint(red, st.cut(clean(strings.TrimSpace(line)), p.wide()-4)))
+			}
 			continue
 		}
-		for _, v := range l.Variants {
-			t.below("  " + variantName(v.Variant) + "  " + clean(string(v.Expect)))
+		p.wrapped(4, l.Title)
+		p.axes(l.Axes)
+		if st.Level >= Verbose {
+			p.variants(l.Variants)
+		} else {
+			p.wrapped(4, expected(l.Variants))
 		}
 	}
-	t.print(w)
+}
+
+// axes is a line for each, with its values.
+func (p printer) axes(all []LabAxis) {
+	longest := 0
+	for _, a := range all {
+		longest = max(longest, width(clean(a.Name)))
+	}
+	for _, a := range all {
+		name := clean(a.Name)
+		for _, line := range wrap(clean(strings.Join(a.Values, ", ")), p.wide()-4-longest-2) {
+			p.fit("    " + p.dim(pad(name, longest)) + "  " + line)
+			name = ""
+		}
+	}
+}
+
+// expected is what variants must get, in a few words: "2 reproduced, 4 not_reproduced".
+func expected(all []LabVariant) string {
+	var order []string
+	count := map[string]int{}
+	for _, v := range all {
+		e := v.expected()
+		if count[e]++; count[e] == 1 {
+			order = append(order, e)
+		}
+	}
+	for i, e := range order {
+		if len(all) > 1 {
+			order[i] = fmt.Sprintf("%d %s", count[e], e)
+		}
+	}
+	return "expected: " + strings.Join(order, ", ")
+}
+
+func (v LabVariant) expected() string {
+	if v.Rate == "" {
+		return clean(string(v.Expect))
+	}
+	return clean(fmt.Sprintf("%s (rate %s)", v.Expect, v.Rate))
+}
+
+// variants is a line for each, as the command line takes it, and what it must get.
+func (p printer) variants(all []LabVariant) {
+	longest := 0
+	for _, v := range all {
+		longest = max(longest, width(v.expected()))
+	}
+	for _, v := range all {
+		p.line("    " + pad(v.expected(), longest) + "  " + variantName(v.Variant)) // to be copied: never cut
+	}
 }
 
 // Check is one requirement of the host and what its check said.

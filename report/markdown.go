@@ -10,10 +10,17 @@ import (
 )
 
 // Markdown writes runs as a summary for the page of a CI job: for each lab a table of its variants, then of each variant
-// what was seen. GitHub and GitLab show it.
-func Markdown(w io.Writer, runs ...*runner.Summary) error {
+// what was seen; and why labs cannot be run. GitHub and GitLab show it.
+func Markdown(w io.Writer, wrong []Mistake, runs ...*runner.Summary) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	for _, m := range wrong {
+		line("## %s: cannot be run\n", mdText(m.Lab))
+		for mistake := range strings.Lines(m.Text) {
+			line("- %s", mdText(strings.TrimSpace(mistake)))
+		}
+		line("")
+	}
 	if len(labsOf(runs)) > 1 {
 		markdownOverview(line, runs)
 	}

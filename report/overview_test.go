@@ -101,7 +101,7 @@ func TestOverview(t *testing.T) {
 		"overview-colour.txt":   func(w *bytes.Buffer) { Overview(w, Style{Width: 80, Color: true}, library()) },
 		"overview-troubled.txt": func(w *bytes.Buffer) { Overview(w, Style{Width: 80, ASCII: true}, troubledLibrary()) },
 		"overview.md": func(w *bytes.Buffer) {
-			if err := Markdown(w, library()...); err != nil {
+			if err := Markdown(w, nil, library()...); err != nil {
 				t.Error(err)
 			}
 		},

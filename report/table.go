@@ -10,7 +10,6 @@ type table struct {
 	st   Style
 	head []string
 	rows [][]cell
-	sub  map[int][]string // lines below a row, by its index
 }
 
 type cell struct {
@@ -25,14 +24,6 @@ func (t *table) row(cells ...cell) {
 		cells[i].text = clean(cells[i].text)
 	}
 	t.rows = append(t.rows, cells)
-}
-
-// below adds a line under the last row.
-func (t *table) below(line string) {
-	if t.sub == nil {
-		t.sub = map[int][]string{}
-	}
-	t.sub[len(t.rows)-1] = append(t.sub[len(t.rows)-1], line)
 }
 
 func (t *table) print(w io.Writer) {
@@ -69,10 +60,7 @@ func (t *table) print(w io.Writer) {
 		head = append(head, cell{text: h, colour: bold, right: right})
 	}
 	line(head)
-	for i, r := range t.rows {
+	for _, r := range t.rows {
 		line(r)
-		for _, sub := range t.sub[i] {
-			p.fit(p.dim(sub))
-		}
 	}
 }

@@ -290,7 +290,7 @@ func (a *arm) apply(ctx context.Context, rem lab.Remedy) error {
 	if err != nil {
 		return infra(err, "cannot apply remedy."+rem.Name)
 	}
-	if err := a.ev.log(a.name, "remedy-"+rem.Name, append(res.Stdout, res.Stderr...)); err != nil {
+	if err := a.log("remedy-"+rem.Name, append(res.Stdout, res.Stderr...)); err != nil {
 		return err
 	}
 	if res.Code != 0 {

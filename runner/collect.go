@@ -37,7 +37,7 @@ func (t *attempt) explain(ctx context.Context, record *Record, fault, control *a
 		for _, m := range a.machines {
 			a.emit(Event{Type: Step, Subject: string(m.Ref()), Text: "collecting what explains it from " + m.Ref().Name()})
 			err := t.r.Collect(ctx, m, machineOf(t.l, m.Ref()), func(name string, data []byte) error {
-				return a.ev.log(a.name, m.Ref().Name()+"-"+name, data)
+				return a.log(m.Ref().Name()+"-"+name, data)
 			})
 			if err != nil {
 				a.emit(Event{Type: Warning, Subject: string(m.Ref()), Text: fmt.Sprintf("cannot collect everything from %s: %v", m.Ref().Name(), err)})

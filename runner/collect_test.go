@@ -70,3 +70,48 @@ func TestCollected(t *testing.T) {
 		})
 	}
 }
+
+// What must not be written down is in no log of a trial.
+func TestMasked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	driver := &labtest.Driver{Handler: func(_ context.Context, cmd lab.Command) (lab.Result, error) {
+		return lab.Result{Stdout: []byte(cmd.Argv[0] + " says hunter2\n")}, nil
+	}}
+	l := &lab.Lab{
+		Name: "test", Dir: dir, Expect: lab.NotReproduced, Machines: []lab.Machine{{Name: "m"}}, // so that all is collected
+		Symptoms: []lab.Assertion{reading("symptom", "sick", "over 0")}, Faults: []lab.Fault{fault(labtest.Switch{Value: "sick", To: 1, Lasting: true})},
+		Remedies: []lab.Remedy{remedy(dir, "cure", "fake set sick 0\n", true, t)},
+	}
+	r := runner.Runner{
+		Driver: driver, Composer: noStacks{}, Sink: &seen{}, Run: "r", Folder: t.TempDir(), Keep: runner.KeepNever,
+		Mask: func(s string) string { return strings.ReplaceAll(s, "hunter2", "(hidden)") },
+		Collect: func(_ context.Context, _ lab.Running, _ lab.Machine, keep func(string, []byte) error) error {
+			return keep("facts", []byte("the password is hunter2"))
+		},
+	}
+	s, err := r.All(t.Context(), []*lab.Lab{l}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs, err := filepath.Glob(filepath.Join(s.Outcomes[0].Folder, runner.LogsFolder, "*.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hidden []string
+	for _, f := range logs {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(data), "hunter2") {
+			t.Errorf("%s: %s", filepath.Base(f), data)
+		}
+		if strings.Contains(string(data), "(hidden)") {
+			hidden = append(hidden, filepath.Base(f))
+		}
+	}
+	if want := []string{"control-m-journal.log", "fault-m-facts.log", "fault-m-journal.log"}; !slices.Equal(hidden, want) {
+		t.Errorf("hidden in %v, want %v", hidden, want)
+	}
+}

@@ -104,6 +104,14 @@ func writeJSON(path string, v any) error {
 	return os.WriteFile(path, append(data, '\n'), 0o644)
 }
 
+// log keeps what a machine or a remedy of the arm has printed.
+func (a *arm) log(name string, data []byte) error {
+	if a.r.Mask != nil {
+		data = []byte(a.r.Mask(string(data)))
+	}
+	return a.ev.log(a.name, name, data)
+}
+
 // keepLogs stores every machine's journal, in which podman's container logs are too. A machine that cannot be asked
 // any more costs its log, not the arm.
 func (a *arm) keepLogs(ctx context.Context) {
@@ -112,7 +120,7 @@ func (a *arm) keepLogs(ctx context.Context) {
 	for _, m := range a.machines {
 		res, err := m.Run(ctx, lab.Command{Argv: []string{"journalctl", "--boot", "--no-pager", "--output", "short-precise"}})
 		if err == nil {
-			err = a.ev.log(a.name, m.Ref().Name()+"-journal", res.Stdout)
+			err = a.log(m.Ref().Name()+"-journal", res.Stdout)
 		}
 		if err != nil {
 			a.emit(Event{Type: Warning, Subject: string(m.Ref()), Text: fmt.Sprintf("cannot keep the journal of %s: %v", m.Ref(), err)})

@@ -52,6 +52,8 @@ type Runner struct {
 	// Drift, where set, says which packages of a prepared lab differ from those it was last found good with.
 	Drift func(*lab.Lab) []string
 
+	// Mask, where set, hides what must not be written down in what a machine or a remedy has printed.
+	Mask func(string) string
 	// Seen, where set, says what commands of each account of a machine see; it is kept as accounts.json.
 	Seen func(ctx context.Context, m lab.Running, spec lab.Machine) map[string]map[string]string
 	// Collect, where set, asks a machine what explains a trial that did not get its expected verdict; keep puts a file into

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type ciReport struct {
 	junit    *os.File
 	markdown []*os.File
 	labs     map[string]map[string]*lab.Lab // by the name of the lab and the variant
+	wrong    []report.Mistake               // why labs cannot be run; nothing is, then
 }
 
 func (w *world) openCI(f ciFlags) (*ciReport, error) {
@@ -71,14 +73,23 @@ func (r *ciReport) planned(labs []*lab.Lab) {
 	}
 }
 
-// write tells what the runs came to.
+// mistaken remembers why a lab cannot be run.
+func (r *ciReport) mistaken(path string, err error) {
+	text := err.Error()
+	if e := (*exitError)(nil); errors.As(err, &e) && e.err == nil {
+		text = cmp.Or(e.said, "it cannot be run here: saigen doctor says what is missing")
+	}
+	r.wrong = append(r.wrong, report.Mistake{Lab: filepath.Dir(path), Text: text})
+}
+
+// write tells what the runs came to, or why there were none.
 func (r *ciReport) write(summaries []*runner.Summary) error {
 	var errs []error
 	if r.junit != nil {
-		errs = append(errs, report.JUnit(r.junit, storedEvents, summaries...), r.junit.Close())
+		errs = append(errs, report.JUnit(r.junit, storedEvents, r.wrong, summaries...), r.junit.Close())
 	}
 	for _, f := range r.markdown {
-		errs = append(errs, report.Markdown(f, summaries...), f.Close())
+		errs = append(errs, report.Markdown(f, r.wrong, summaries...), f.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return usage("cannot write the report: %v", err)

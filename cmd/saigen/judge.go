@@ -52,6 +52,7 @@ func (w *world) judge(ctx context.Context, args []string, f judgeFlags) error {
 	}
 	var all []report.Judged
 	outcomes := map[string][]*runner.Outcome{} // by lab
+	gates := map[string]runner.Gate{}
 	var labs []string
 	for _, arg := range args {
 		r, err := w.stored(arg)
@@ -93,7 +94,9 @@ func (w *world) judge(ctx context.Context, args []string, f judgeFlags) error {
 			}
 			all = append(all, j)
 			if outcomes[now.Lab] == nil {
-				labs = append(labs, now.Lab)
+				labs, gates[now.Lab] = append(labs, now.Lab), gateOf(r)
+			} else if gates[now.Lab] != gateOf(r) {
+				gates[now.Lab] = runner.Gate{} // runs that ended for different reasons
 			}
 			outcomes[now.Lab] = append(outcomes[now.Lab], now)
 		}
@@ -101,7 +104,7 @@ func (w *world) judge(ctx context.Context, args []string, f judgeFlags) error {
 	exit := 0
 	var summaries []*runner.Summary
 	for _, name := range labs {
-		s := runner.Summarise(name, "", outcomes[name])
+		s := gates[name].Summarise(name, "", outcomes[name])
 		summaries, exit = append(summaries, s), worse(exit, s.Exit)
 	}
 	if f.json {
@@ -119,6 +122,14 @@ func (w *world) judge(ctx context.Context, args []string, f judgeFlags) error {
 		return &exitError{code: exit}
 	}
 	return nil
+}
+
+// gateOf is when the trials of a run were enough.
+func gateOf(r storedRun) runner.Gate {
+	if s := readSummary(r.folder); s != nil {
+		return runner.Gate{Until: s.Until}
+	}
+	return runner.Gate{}
 }
 
 // judgeOf finds the lab that judges a run's trials, and what to call it.

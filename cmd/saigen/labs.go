@@ -93,7 +93,7 @@ func (w *world) load(ctx context.Context, path string) (*labfile.File, error) {
 		w.complain(diags)
 	}
 	if diags.HasErrors() {
-		return nil, &exitError{code: runner.ExitUsage}
+		return nil, &exitError{code: runner.ExitUsage, said: diags.Error()}
 	}
 	return f, nil
 }

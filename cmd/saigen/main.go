@@ -100,7 +100,8 @@ func interruptible(stderr io.Writer, watches *atomic.Bool) (context.Context, fun
 // exitError carries an exit code up to main. Its text, if any, is printed; the exit codes are named in runner.
 type exitError struct {
 	code int
-	err  error // nil: everything has been said
+	err  error  // nil: everything has been said
+	said string // what that was, where a report wants it
 	hint string
 }
 

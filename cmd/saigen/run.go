@@ -129,10 +129,15 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 	if err != nil {
 		return usage("%v", err)
 	}
+	ci, err := w.openCI(f.ci)
+	if err != nil {
+		return err
+	}
 	for _, path := range found { // every mistake in every lab is shown before the first one starts
 		file, labs, err := w.pick(ctx, path, filters)
 		if err != nil {
 			wrong = append(wrong, err)
+			ci.mistaken(path, err)
 			continue
 		}
 		if labs = part.take(labs); len(labs) == 0 {
@@ -144,20 +149,17 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 		on, err := w.driversFor(ctx, labs, f)
 		if err != nil {
 			wrong = append(wrong, err)
+			ci.mistaken(path, err)
 		}
 		for _, d := range on {
 			all = append(all, planned{path, file, labs, d})
 		}
 	}
 	if err := oneOf(wrong); err != nil {
-		return err
+		return errors.Join(err, ci.write(nil))
 	}
 	if len(all) == 0 {
 		fmt.Fprintf(w.stderr, "part %s has no variant: there are %d\n", f.ci.shard, part.next)
-	}
-	ci, err := w.openCI(f.ci)
-	if err != nil {
-		return err
 	}
 	var summaries []*runner.Summary
 	var failed error
@@ -296,7 +298,7 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep),
 		Parallel: f.parallel, Capacity: func() (int64, int) { return capacity("/") }, Fresh: f.fresh,
 		Until: f.until, Seed: uint64(f.seed), Drift: s.lock.drift,
-		Seen: diff.Seen, Collect: diff.Collect,
+		Mask: diff.Mask, Seen: diff.Seen, Collect: diff.Collect,
 	}
 	r.ask(f.pause, printer)
 	if f.bare {

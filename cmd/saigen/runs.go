@@ -69,12 +69,10 @@ func (w *world) showCommand() *cobra.Command {
 			if len(outcomes) == 0 {
 				return usage("run %s has no verdict: no trial was completed; its events are in %s", r.ID, filepath.Join(folder, runner.EventsFile))
 			}
-			stored, gate := readSummary(folder), runner.Gate{}
+			stored := readSummary(folder)
+			summary := gateOf(storedRun{r, folder}).Summarise(r.Lab, r.ID, outcomes)
 			if stored != nil {
-				gate.Until = stored.Until
-			}
-			summary := gate.Summarise(r.Lab, r.ID, outcomes)
-			if stored != nil {
+				summary.WithoutFaults = stored.WithoutFaults
 				summary.Leaks, summary.Took, summary.Exit = stored.Leaks, stored.Took, stored.Exit
 			}
 			st := w.style(w.stdout)

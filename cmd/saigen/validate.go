@@ -49,10 +49,13 @@ something is wrong.`,
 }
 
 func (w *world) listCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list [LAB|FOLDER ...]",
-		Short: "List labs and their variants",
-		Long:  "List the labs below the given folders, or below the current one, with each variant and the verdict that it must get.",
+	var verbose bool
+	c := &cobra.Command{
+		Use:     "list [LAB|FOLDER ...]",
+		Aliases: []string{"labs"},
+		Short:   "List labs: what went wrong, their axes, and what is expected",
+		Long: `List the labs below the given folders, or below the current one: what went wrong, the axes with their values, and
+what is expected of how many variants; with -v each variant and the verdict that it must get.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, err := findLabs(args)
 			if err != nil {
@@ -65,18 +68,26 @@ func (w *world) listCommand() *cobra.Command {
 					return err
 				}
 				row := report.LabLine{Name: filepath.Dir(path), Title: f.Title}
+				for _, a := range f.Axes {
+					row.Axes = append(row.Axes, report.LabAxis{Name: a.Name, Values: a.Values})
+				}
 				for _, v := range f.Variants() {
-					row.Variants = append(row.Variants, report.LabVariant{Variant: v, Expect: f.Lab(v).Expect})
+					l := f.Lab(v)
+					row.Variants = append(row.Variants, report.LabVariant{Variant: v, Expect: l.Expect, Rate: l.Rate})
 				}
 				rows = append(rows, row)
 			}
 			st := w.style(w.stdout)
-			st.Level = report.Verbose
+			if verbose {
+				st.Level = report.Verbose
+			}
 			report.Labs(w.stdout, st, rows)
 			return nil
 		},
 		ValidArgsFunction: completeLabs,
 	}
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "list each variant, with the verdict that it must get")
+	return c
 }
 
 func (w *world) fmtCommand() *cobra.Command {
