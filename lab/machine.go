@@ -70,6 +70,12 @@ type Snapshotter interface {
 	Restore(ctx context.Context, run RunID, l *Lab, key string) ([]Running, error)
 }
 
+// Forgetter is implemented by drivers that can remove what they have saved.
+type Forgetter interface {
+	// Forget removes what this run has saved under a key. Nobody may be starting from it; that there is nothing is no error.
+	Forget(ctx context.Context, run RunID, l *Lab, key string) error
+}
+
 // ErrNoSnapshot is what Restore answers when machines have to be started afresh, and Save when they always have to be.
 var ErrNoSnapshot = errors.New("there is no snapshot")
 

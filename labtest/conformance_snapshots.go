@@ -94,6 +94,16 @@ func TestSnapshots(t *testing.T, driver snapshotDriver, l *lab.Lab, clones bool)
 		}
 		s.independent(t, s.restore(t, run, another))
 	})
+	if f, ok := driver.(lab.Forgetter); ok {
+		t.Run("forgotten", func(t *testing.T) {
+			for range 2 {
+				if err := f.Forget(t.Context(), run, l, s.key); err != nil {
+					t.Fatal(err)
+				}
+				nothing(t, s.key)
+			}
+		})
+	}
 }
 
 type snapshots struct {

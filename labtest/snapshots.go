@@ -26,7 +26,10 @@ type SnapshotDriver struct {
 	restores int
 }
 
-var _ lab.Snapshotter = (*SnapshotDriver)(nil)
+var (
+	_ lab.Snapshotter = (*SnapshotDriver)(nil)
+	_ lab.Forgetter   = (*SnapshotDriver)(nil)
+)
 
 // Save implements lab.Snapshotter.
 func (d *SnapshotDriver) Save(ctx context.Context, run lab.RunID, l *lab.Lab, key string, machines []lab.Running) error {
@@ -91,6 +94,21 @@ func (d *SnapshotDriver) Restore(ctx context.Context, run lab.RunID, l *lab.Lab,
 		machines = append(machines, m)
 	}
 	return machines, nil
+}
+
+// Forget implements lab.Forgetter.
+func (d *SnapshotDriver) Forget(ctx context.Context, run lab.RunID, _ *lab.Lab, key string) error {
+	d.snapMu.Lock()
+	defer d.snapMu.Unlock()
+	delete(d.saved, d.place(run, key))
+	return ctx.Err()
+}
+
+// Stored is how many snapshots there are.
+func (d *SnapshotDriver) Stored() int {
+	d.snapMu.Lock()
+	defer d.snapMu.Unlock()
+	return len(d.saved)
 }
 
 func (d *SnapshotDriver) place(run lab.RunID, key string) string {

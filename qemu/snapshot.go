@@ -115,6 +115,20 @@ func (d *Driver) Save(ctx context.Context, id lab.RunID, l *lab.Lab, key string,
 	return infra(ctx, "cannot save the machines", err)
 }
 
+// Forget implements lab.Forgetter.
+func (d *Driver) Forget(ctx context.Context, id lab.RunID, l *lab.Lab, key string) error {
+	_, all, err := d.runFor(id, l)
+	if err != nil {
+		return infra(ctx, "cannot remove a snapshot", err)
+	}
+	k, err := d.snapshotKey(l, all, key)
+	if err != nil {
+		return infra(ctx, "cannot remove a snapshot", err)
+	}
+	_, err = d.o.Images.Remove(ctx, image.KindSnapshot, k.hash()) // one that another process uses is no longer this run's
+	return infra(ctx, "cannot remove a snapshot", err)
+}
+
 func saveAll(ctx context.Context, machines []lab.Running, dir string) error {
 	var vms []*vmachine
 	for _, m := range machines {

@@ -20,6 +20,7 @@ const readyAgain = 20 * time.Second
 type baseline struct {
 	turn   chan struct{} // holds one token; whoever brings the machines up for the snapshot has taken it
 	gaveUp atomic.Bool   // it cannot be saved, or what was saved cannot be restored: no arm of this run tries again
+	by     *arm          // that has saved it; nil: none of this run
 }
 
 // baselines are those of a run, by key.
@@ -78,6 +79,28 @@ func (a *arm) begin(ctx context.Context) error {
 	return a.firstTime(ctx, s, key, b)
 }
 
+// forget removes what a fresh run has saved: no other run would ever find it.
+func (r *Runner) forget(ctx context.Context) {
+	f, ok := r.Driver.(lab.Forgetter)
+	if !ok || !r.Fresh || r.keptArm() != nil { // kept machines stand on it
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
+	defer cancel()
+	r.baselines.mu.Lock()
+	defer r.baselines.mu.Unlock()
+	for key, b := range r.baselines.all {
+		if b.by == nil {
+			continue
+		}
+		if err := f.Forget(ctx, b.by.id, b.by.l, key); err != nil {
+			e := failed(err)
+			e.Type, e.Text = Warning, "cannot remove the snapshot of this run, which no other run finds: "+e.Text
+			r.tell(e)
+		}
+	}
+}
+
 // enter takes the turn to make a snapshot, and says whether it had to wait for another arm.
 func (a *arm) enter(ctx context.Context, b *baseline) (waited bool, err error) {
 	select {
@@ -123,7 +146,7 @@ func (a *arm) firstTime(ctx context.Context, s lab.Snapshotter, key string, b *b
 		a.warn(err, "cannot save the baseline; the machines are started afresh, in this arm and in those that follow")
 		return a.bringUp(ctx)
 	}
-	a.machines = nil
+	a.machines, b.by = nil, a
 	a.begun.Save, a.begun.Made = time.Since(began), true
 	a.emit(Event{Type: Step, Text: fmt.Sprintf("saved the machines as the snapshot of the baseline, %.1f s", a.begun.Save.Seconds())})
 	found, err := a.restore(ctx, s, key)

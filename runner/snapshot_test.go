@@ -118,7 +118,7 @@ func TestStartsFromSnapshot(t *testing.T) {
 	}
 }
 
-// A fresh run makes a snapshot of its own, and leaves the stored one to others.
+// A fresh run makes a snapshot of its own, leaves the stored one to others, and takes its own away with it.
 func TestFresh(t *testing.T) {
 	d, dir := withSnapshots(), t.TempDir()
 	run(t, context.Background(), d, sickLab(), dir, 1, &seen{})
@@ -129,6 +129,9 @@ func TestFresh(t *testing.T) {
 	}
 	if got := begun(s); !slices.Equal(got, []string{"made", "restored", "restored", "restored"}) {
 		t.Errorf("the arms of the fresh run were %v", got)
+	}
+	if n := d.Stored(); n != 1 {
+		t.Errorf("%d snapshots are stored", n)
 	}
 	s = run(t, context.Background(), d, sickLab(), dir, 1, &seen{})
 	if saves, _ := d.Snapshots(); saves != 2 || !slices.Equal(begun(s), []string{"restored", "restored"}) {

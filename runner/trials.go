@@ -72,6 +72,7 @@ func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary
 	trials, until := p.told()
 	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: trials, Seed: r.Seed, Until: until})
 	outcomes, lost := r.trials(ctx, labs, p)
+	r.forget(ctx)
 	s := Gate{Until: r.Until}.Summarise(labs[0].Name, r.Run, outcomes)
 	s.Took, s.Seed = time.Since(began), r.Seed
 	if ctx.Err() != nil {
