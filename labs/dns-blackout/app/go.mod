@@ -1,0 +1,3 @@
+module dns-blackout/app
+
+go 1.24
