@@ -88,7 +88,11 @@ func trialOf(id string, r *storedRun, t *storedTrial) (trialView, chartTrial) {
 	for _, d := range o.Drift {
 		v.Drift = append(v.Drift, clean(d))
 	}
-	for _, f := range spreadsOf(o) {
+	figures := spreadsOf(o)
+	if !slices.ContainsFunc(figures, func(s runner.Spread) bool { return s.N > 0 }) {
+		figures = nil // it did not come that far
+	}
+	for _, f := range figures {
 		v.Measured = append(v.Measured, measuredView{figureName(f.Figure), Style{}.spreadText(f), clean(f.Incident), spoken(f.Address[strings.LastIndexByte(f.Address, '.')+1:])})
 	}
 	main := mainProbe(probes)
