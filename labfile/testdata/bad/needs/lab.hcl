@@ -4,7 +4,7 @@ lab "x" { # WARNING: Lab without a fault
     "own_kernal", # ERROR: Unknown need … Did you mean "own_kernel"?
     "own_kernel",
     "own_kernel", # ERROR: Duplicate need
-    "a_pony",     # ERROR: Unknown need … It can need "own_kernel".
+    "a_pony",     # ERROR: Unknown need … It can need "own_kernel" and "own_pid_max".
   ]
 }
 
