@@ -33,9 +33,9 @@ func (w *world) cacheCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cache",
 		Short: "List, measure and prune what saigen keeps to build nothing twice",
-		Long: `Images, stores, kernels, disks, boxes and snapshots are kept, and used by every run that needs them. After each run
-those that were not used for the longest time go, until what is left is within the limit: $SAIGEN_CACHE_SIZE, or 20GiB.
-What a run uses, and what the machines use that were left running, stays.`,
+		Long: `Images, stores, kernels, disks, boxes, npm packages and snapshots are kept, and used by every run that needs them.
+After each run those that were not used for the longest time go, until what is left is within the limit:
+$SAIGEN_CACHE_SIZE, or 20GiB. What a run uses, and what the machines use that were left running, stays.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -134,6 +134,7 @@ const outside = `
 | ` + "`NO_COLOR`, `TERM`" + ` | no colour; ` + "`TERM=dumb`" + `: no live view either |
 | ` + "`LC_ALL`, `LC_CTYPE`, `LANG`" + ` | whether marks and lines on a terminal may be other than ASCII |
 | ` + "`SAIGEN_CACHE_SIZE`" + ` | what the cache may occupy after a run, such as ` + "`5GiB`" + `; default: 20GiB |
+| ` + "`GOPROXY`, `GOSUMDB`, `GOPRIVATE`, …; `NPM_CONFIG_REGISTRY`" + ` | where images get Go modules and npm packages from, as for go and npm themselves, whose files of settings count too |
 | ` + "`GITHUB_ACTIONS`, `GITHUB_STEP_SUMMARY`" + ` | annotations, and a summary on the page of the job: [ci.md](ci.md) |
 | ` + "`SAIGEN_DEBUG`" + ` | set: what saigen does inside is told on stderr |
 `

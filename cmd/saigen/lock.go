@@ -6,23 +6,29 @@ import (
 
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/labfile"
 )
 
 // lockKeeper holds a lab's lab.lock.json against what its images are made of.
 type lockKeeper struct {
-	dir  string // the lab's own folder
-	lock *image.Lock
+	dir      string // the lab's own folder
+	lock     *image.Lock
+	declared []lab.Image // in any variant
 
 	mu    sync.Mutex
 	built map[*lab.Lab][]image.Built
 }
 
-func openLock(dir string) (*lockKeeper, error) {
-	lock, err := image.ReadLock(dir)
+func openLock(file *labfile.File) (*lockKeeper, error) {
+	lock, err := image.ReadLock(file.Dir)
 	if err != nil {
 		return nil, usage("%v", err)
 	}
-	return &lockKeeper{dir: dir, lock: lock, built: map[*lab.Lab][]image.Built{}}, nil
+	k := &lockKeeper{dir: file.Dir, lock: lock, built: map[*lab.Lab][]image.Built{}}
+	for _, v := range file.Variants() {
+		k.declared = append(k.declared, file.Lab(v).Images...)
+	}
+	return k, nil
 }
 
 func (k *lockKeeper) add(l *lab.Lab, b image.Built) {
@@ -63,7 +69,7 @@ func (k *lockKeeper) record(folder string) error {
 	return now.Write(folder)
 }
 
-// save writes what is new into the lock file, and with all also what has drifted.
+// save writes what is new into the lock file, and with all also what has drifted. What the lab does not declare any more goes.
 func (k *lockKeeper) save(all bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -71,7 +77,7 @@ func (k *lockKeeper) save(all bool) error {
 	if err != nil {
 		return err
 	}
-	changed := false
+	changed := now.Keep(k.declared)
 	for _, images := range k.built {
 		for _, b := range images {
 			if all || !now.Has(b) {

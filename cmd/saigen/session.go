@@ -67,7 +67,7 @@ func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, 
 	if err := w.collectDead(ctx, p); err != nil {
 		fmt.Fprintf(w.stderr, "warning: an earlier run that was killed could not be undone: %v\n", err)
 	}
-	lock, err := openLock(file.Dir)
+	lock, err := openLock(file)
 	if err != nil {
 		return nil, err
 	}
