@@ -255,7 +255,7 @@ func (g *Growth) Measure(history []lab.Observation) map[string]float64 {
 	}
 	times := g.Project.Over.Value().Seconds() / every
 	out["projected"], out["projected_low"], out["projected_high"] = s.mid*times, s.low*times, s.high*times
-	if g.Project.Limit != "" && s.mid > 0 {
+	if g.Project.Limit != "" && s.low > 0 {
 		_, most := g.Project.Limit.Interval()
 		out["ends"] = max(0, most-first.y) / s.mid * every
 	}
