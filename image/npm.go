@@ -118,13 +118,19 @@ func (n *npmProject) install(ctx context.Context, to *layer, from *npmTarballs, 
 	for _, name := range p.bin {
 		programs[path.Clean(name)] = true
 	}
-	return unpackNPM(data, left, func(name string, h *tar.Header, content io.Reader) error {
-		mode := int64(0o644)
-		if h.Mode&0o111 != 0 || programs[name] {
-			mode = 0o755
+	files, err := unpackNPM(data, left)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if programs[f.name] {
+			f.mode = 0o755
 		}
-		return to.file(path.Join(folder, name), mode, h.Size, content)
-	})
+		if err := to.file(path.Join(folder, f.name), f.mode, int64(len(f.data)), bytes.NewReader(f.data)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // commands links what a package calls its commands from the .bin folder beside it. Of two packages with a command of the
@@ -153,44 +159,60 @@ func (n *npmProject) commands(to *layer, p npmPackage) error {
 }
 
 const (
-	mostUnpacked = 4 << 30 // bytes, of all packages of a project together
+	mostUnpacked = 4 << 30   // bytes, of all packages of a project together
+	mostOfOne    = 512 << 20 // bytes, of one
 	mostFiles    = 500_000
 )
 
 // npmLimits is what a project may still unpack.
 type npmLimits struct{ bytes, files int64 }
 
-// unpackNPM calls put for every file of a package's tarball. Its first folder, mostly called "package", is left out, as
-// npm does. What would be elsewhere than in the package's folder, and what is no plain file, is an error.
-func unpackNPM(data []byte, left *npmLimits, put func(name string, h *tar.Header, content io.Reader) error) error {
+// unpackNPM returns the files of a package's tarball, in their order; of two with one name, the later, as tar leaves it. The
+// tarball's first folder, mostly called "package", is left out, as npm does. What would be elsewhere than in the
+// package's folder, and what is no plain file, is an error.
+func unpackNPM(data []byte, left *npmLimits) ([]file, error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var all []file
+	at := map[string]int{}
+	own := int64(mostOfOne)
 	for r := tar.NewReader(z); ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return all, nil
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		switch h.Typeflag {
 		case tar.TypeReg:
 		case tar.TypeDir, tar.TypeXGlobalHeader:
 			continue
 		default:
-			return fmt.Errorf("%q is no plain file, but a link or a device", h.Name)
+			return nil, fmt.Errorf("%q is no plain file, but a link or a device", h.Name)
 		}
 		_, name, ok := strings.Cut(strings.TrimPrefix(h.Name, "./"), "/")
 		if !ok || !filepath.IsLocal(h.Name) || !filepath.IsLocal(name) || strings.ContainsAny(name, "\\\x00") {
-			return fmt.Errorf("%q is not in the package's folder", h.Name)
+			return nil, fmt.Errorf("%q is not in the package's folder", h.Name)
 		}
-		if left.bytes, left.files = left.bytes-h.Size, left.files-1; left.bytes < 0 || left.files < 0 {
-			return fmt.Errorf("the packages hold more than %d GiB or %d files", int64(mostUnpacked>>30), mostFiles)
+		own, left.bytes, left.files = own-h.Size, left.bytes-h.Size, left.files-1
+		if own < 0 || left.bytes < 0 || left.files < 0 {
+			return nil, fmt.Errorf("it holds more than %d MiB, or all packages more than %d GiB or %d files", mostOfOne>>20, int64(mostUnpacked>>30), mostFiles)
 		}
-		if err := put(path.Clean(name), h, r); err != nil {
-			return err
+		one := file{name: path.Clean(name), mode: 0o644}
+		if h.Mode&0o111 != 0 {
+			one.mode = 0o755
 		}
+		if one.data, err = io.ReadAll(r); err != nil {
+			return nil, err
+		}
+		if i, twice := at[one.name]; twice {
+			all[i] = one
+			continue
+		}
+		at[one.name] = len(all)
+		all = append(all, one)
 	}
 }

@@ -122,7 +122,7 @@ func buildSite(t *testing.T, c *Cache, dir string, say Say) (Built, error) {
 func TestNPM(t *testing.T) {
 	f := npmServer(t)
 	vue := f.publish(t, "/mirror/vue/-/vue-2.6.14.tgz",
-		tar.Header{Name: "package/package.json"}, tar.Header{Name: "package/dist/vue.js"}, tar.Header{Name: "package/bin/run.sh", Mode: 0o755})
+		tar.Header{Name: "package/package.json"}, tar.Header{Name: "package/dist/./vue.js"}, tar.Header{Name: "package/dist/vue.js"}, tar.Header{Name: "package/bin/run.sh", Mode: 0o755})
 	core := f.publish(t, "/mirror/@babel/core/-/core-7.0.0.tgz", tar.Header{Name: "core/cli.js"}, tar.Header{Name: "core/", Typeflag: tar.TypeDir})
 	old := f.publish(t, "/mirror/real-name/-/real-name-1.0.0.tgz", tar.Header{Name: "package/index.js"})
 	dir := site(t, object{"vue": "2.6.14"}, object{
