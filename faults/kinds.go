@@ -15,8 +15,11 @@ func Kinds() []lab.Kind[lab.Breaker] {
 		{Name: "leaky_agent", New: func() lab.Breaker { return &LeakyAgent{Batch: 1, Clients: 1} }},
 		{Name: "login", New: func() lab.Breaker { return &Login{Timeout: "2m"} }},
 		{Name: "logout", New: func() lab.Breaker { return &Logout{} }},
+		{Name: "package_remove", New: func() lab.Breaker { return &PackageRemove{} }},
 		{Name: "port_taken", New: func() lab.Breaker { return &PortTaken{Protocol: TCP} }},
 		{Name: "process_kill", New: func() lab.Breaker { return &ProcessKill{Signal: "KILL", Timeout: "20s"} }},
+		{Name: "redeploy", New: func() lab.Breaker { return &Redeploy{} }},
+		{Name: "session_break", New: func() lab.Breaker { return &SessionBreak{By: ByFailedStart} }},
 		{Name: "session_kill", New: func() lab.Breaker { return &SessionKill{Rounds: 3} }},
 		{Name: "sysctl", New: func() lab.Breaker { return &Sysctl{} }},
 	}
