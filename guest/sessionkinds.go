@@ -57,7 +57,7 @@ func (x *session) startLinger(ctx context.Context, hold []string) (<-chan error,
 	}
 	runtime := "/run/user/" + strconv.Itoa(x.ids.uid)
 	env := append(x.minimalEnv(), "XDG_RUNTIME_DIR="+runtime)
-	if _, err := os.Stat("/usr/lib/systemd/user/dbus.socket"); err == nil {
+	if x.hasBus() {
 		bus := filepath.Join(runtime, "bus")
 		if err := waitFor(ctx, pollEvery, func() bool { _, err := os.Stat(bus); return err == nil }); err != nil {
 			return nil, fmt.Errorf("%s does not come up: %w", bus, err)
@@ -73,6 +73,16 @@ func (x *session) startLinger(ctx context.Context, hold []string) (<-chan error,
 		return nil, &toolError{name: "systemd-run --user", err: err, out: strings.TrimSpace(string(out))}
 	}
 	return nil, nil
+}
+
+// hasBus says whether the account's manager brings a bus: dbus-user-session is installed, and the account has not masked it. Without one, the
+// session has no DBUS_SESSION_BUS_ADDRESS, as a login has none from PAM.
+func (x *session) hasBus() bool {
+	if _, err := os.Stat("/usr/lib/systemd/user/dbus.socket"); err != nil {
+		return false
+	}
+	masked, _ := os.Readlink(filepath.Join(x.ids.home, ".config/systemd/user/dbus.socket"))
+	return masked != "/dev/null"
 }
 
 // linger returns when the account's manager runs and logind knows that it lingers. Lingering starts the manager, but in
