@@ -1,0 +1,2 @@
+#!/bin/sh
+grep -qF ':colspan="item.cols ?? 2"' /srv/site/src/Table.vue
