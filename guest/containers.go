@@ -171,7 +171,6 @@ func within(c lab.Container, f func() error) error {
 	}
 	done := make(chan error, 1)
 	go func() {
-		// Never unlocked: the thread ends with the goroutine instead of carrying the namespace into other work.
 		runtime.LockOSThread()
 		var err error
 		defer func() {
@@ -179,6 +178,20 @@ func within(c lab.Container, f func() error) error {
 				err = fmt.Errorf("panic in the network of container %s: %v", c.Name, r)
 			}
 			done <- err
+		}()
+		home, herr := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if herr != nil {
+			err = fmt.Errorf("cannot enter the network of container %s: %w", c.Name, herr)
+			runtime.UnlockOSThread()
+			return
+		}
+		// Only a thread that is back is unlocked and lives on: where a machine has no process to spare there is no other.
+		// One that is not back ends with the goroutine, instead of carrying the namespace into other work.
+		defer func() {
+			defer unix.Close(home)
+			if unix.Setns(home, unix.CLONE_NEWNET) == nil {
+				runtime.UnlockOSThread()
+			}
 		}()
 		if err = enterNetwork(c); err == nil {
 			err = f()
