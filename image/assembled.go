@@ -1,13 +1,10 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"path"
 	"path/filepath"
 	"slices"
 
@@ -100,29 +97,4 @@ func (a *assembled) build(ctx context.Context, tmp string, log io.Writer, say Sa
 		packages = append(packages, more...)
 	}
 	return packages, to.close()
-}
-
-// goPart is a Go program in a Debian image.
-type goPart struct{ program *goProgram }
-
-func (g *goPart) key(ctx context.Context) ([]byte, error) {
-	key, err := g.program.read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal([]any{g.output(), key})
-}
-
-// output is where the program is in the image.
-func (g *goPart) output() string { return path.Join("usr/local/bin", filepath.Base(g.program.folder)) }
-
-func (g *goPart) add(ctx context.Context, to *layer, tmp string, log io.Writer, say Say) ([]Package, error) {
-	bin, packages, err := g.program.compile(ctx, tmp, log, say)
-	if err != nil {
-		return nil, err
-	}
-	if err := to.file(g.output(), 0o755, int64(len(bin)), bytes.NewReader(bin)); err != nil {
-		return nil, fmt.Errorf("cannot add the program of %s: %v", g.program.path, err)
-	}
-	return packages, nil
 }

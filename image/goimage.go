@@ -1,10 +1,13 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -59,4 +62,29 @@ func (g *goImage) frame(bin []byte) ([]byte, error) {
 		{name: "sys/", mode: 0o555},
 		{name: "tmp/", mode: 0o1777},
 	}, time.Unix(0, 0))
+}
+
+// goPart is a Go program in a Debian image.
+type goPart struct{ program *goProgram }
+
+func (g *goPart) key(ctx context.Context) ([]byte, error) {
+	key, err := g.program.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal([]any{g.output(), key})
+}
+
+// output is where the program is in the image.
+func (g *goPart) output() string { return path.Join("usr/local/bin", filepath.Base(g.program.folder)) }
+
+func (g *goPart) add(ctx context.Context, to *layer, tmp string, log io.Writer, say Say) ([]Package, error) {
+	bin, packages, err := g.program.compile(ctx, tmp, log, say)
+	if err != nil {
+		return nil, err
+	}
+	if err := to.file(g.output(), 0o755, int64(len(bin)), bytes.NewReader(bin)); err != nil {
+		return nil, fmt.Errorf("cannot add the program of %s: %v", g.program.path, err)
+	}
+	return packages, nil
 }

@@ -1,6 +1,9 @@
 package image
 
 import (
+	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +78,39 @@ func TestRealC(t *testing.T) {
 	}
 }
 
+// TestRealCAsUser compiles as a normal user, whose compiler is root of a namespace of its own only.
+func TestRealCAsUser(t *testing.T) {
+	program := lab.CProgram{Output: "/usr/local/bin/it", Source: "it.c"}
+	img := lab.Image{Name: "it", Debian: "bookworm"}
+	if cache := os.Getenv("SAIGEN_IMAGE_CACHE"); os.Getenv("SAIGEN_IMAGE_AS_USER") != "" {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "it.c"), "#include <stdio.h>\nint main(void) { puts(\"compiled\"); return 0; }\n")
+		img.C = []lab.CProgram{program}
+		b, err := New(cache, slog.New(slog.DiscardHandler)).Build(t.Context(), img, Service, dir, saying(t))
+		if err != nil {
+			t.Fatal(err, tailOf(err))
+		}
+		if out := runs(t, b.Tar, "usr/local/bin/it"); out != "compiled\n" {
+			t.Errorf("the program prints %q", out)
+		}
+		return
+	}
+	c, say := realCache(t), saying(t)
+	dir := userFolder(t)
+	p, err := c.newC(program, img, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range []lab.Image{img, p.compiler.img} {
+		b, err := c.Build(t.Context(), one, Service, "", say)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copyImage(t, filepath.Dir(b.Tar), filepath.Join(dir, "cache", "images"))
+	}
+	asUser(t, dir, "^TestRealCAsUser$", "SAIGEN_IMAGE_AS_USER=1", "SAIGEN_IMAGE_CACHE="+filepath.Join(dir, "cache"))
+}
+
 // TestRealCReachesNothing compiles sources that want what is the host's.
 func TestRealCReachesNothing(t *testing.T) {
 	c, say := realCache(t), saying(t)
@@ -121,5 +157,44 @@ func TestRealNPM(t *testing.T) {
 	out := readOnlyStore(t, root, "run", "--rm", "--network=none", "--cgroups=disabled", "--workdir=/srv/site", "localhost/site:latest", "node_modules/.bin/semver", "-i", "minor", "1.2.3")
 	if out != "1.3.0\n" {
 		t.Errorf("semver printed %q", out)
+	}
+}
+
+// TestRealCPlugin has a program of the lab run in the compiler, as a plugin whose source is the "C file".
+func TestRealCPlugin(t *testing.T) {
+	c, say := realCache(t), saying(t)
+	dir := t.TempDir()
+	secret := t.TempDir() + "/secret"
+	write(t, secret, "secret\n")
+	write(t, dir+"/plugin.c", `#define _GNU_SOURCE
+#define SECRET "`+secret+`"
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+__attribute__((constructor)) static void here(void) {
+	struct if_nameindex *cards = if_nameindex();
+	int n = 0;
+	while (cards && cards[n].if_index) n++;
+	fprintf(stderr, "here: user %d, setuid %d, chroot %d, mount %d, mknod %d, user namespace %d, su %d, up %d, secret %d, write %d, cards %d\n",
+		getuid(), setuid(0), chroot("/tmp"), mount("none", "/tmp", "tmpfs", 0, ""), mknod("/tmp/x", S_IFBLK, 0x800), unshare(CLONE_NEWUSER),
+		access("/root", R_OK), open("../../../../.." SECRET, O_RDONLY), open(SECRET, O_RDONLY), open("/usr/bin/cat", O_WRONLY), n);
+	_exit(1);
+}
+`)
+	img := lab.Image{Name: "it", Debian: "bookworm", C: []lab.CProgram{{Output: "/usr/local/lib/it.so", Source: "plugin.c", Flags: []string{"-shared", "-fPIC"}}}}
+	b, err := c.Build(t.Context(), img, Service, dir, say)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir+"/evil.c", string(unpacked(t, b.Tar)["usr/local/lib/it.so"]))
+	img.C = []lab.CProgram{{Output: "/usr/local/bin/it", Source: "evil.c", Flags: []string{"-fplugin=/build/evil.c"}}}
+	_, err = c.Build(t.Context(), img, Service, dir, say)
+	const want = "here: user 65534, setuid -1, chroot -1, mount -1, mknod -1, user namespace -1, su -1, up -1, secret -1, write -1, cards 1"
+	if err == nil || !strings.Contains(tailOf(err), want) {
+		t.Errorf("the plugin: %v\n%s\nwant %s", err, tailOf(err), want)
 	}
 }
