@@ -51,7 +51,7 @@ func figuresOf(l *lab.Lab, r *Record) []FigureResult {
 			seen, _ = during(r.Observations[Fault][a.Address()], p)
 		}
 		if a.Role == "symptom" {
-			seen = inTime(seen, p, a)
+			seen = inForce(seen, p, a)
 		}
 		out = append(out, judgeFigures(a, seen)...)
 	}

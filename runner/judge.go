@@ -219,7 +219,7 @@ func judgeSymptom(s lab.Assertion, fault, control Arm, r *Record) SymptomResult 
 			}
 		case InForce:
 			seen, missed := during(inFault, p)
-			seen = inTime(seen, p, s)
+			seen = inForce(seen, p, s)
 			res.Last = explain(s.Do, seen)
 			if i := firstHeld(s.Do, seen); i >= 0 {
 				res.Appeared = true

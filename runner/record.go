@@ -156,6 +156,16 @@ func inTime(seen []lab.Observation, p Phase, s lab.Assertion) []lab.Observation 
 	return seen
 }
 
+// inForce is what counts of the looks at a symptom while the faults are in force: those in time, and without the last one where the
+// remedy came in between, unless the symptom was not seen before.
+func inForce(seen []lab.Observation, p Phase, s lab.Assertion) []lab.Observation {
+	seen = inTime(seen, p, s)
+	if ended := within(seen, p); firstHeld(s.Do, ended) >= 0 {
+		return ended
+	}
+	return seen
+}
+
 // firstHeld is the index of the first observation after which the assertion held; -1: never.
 func firstHeld(do lab.Observer, seen []lab.Observation) int {
 	for i := range seen {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/labtest"
 )
 
 func TestDuring(t *testing.T) {
@@ -48,5 +49,28 @@ func TestWithin(t *testing.T) {
 	p.End = time.Time{}
 	if got := within(looks, p); len(got) != 3 {
 		t.Errorf("%d looks in a phase that goes on", len(got))
+	}
+}
+
+// A build that began while the template was wrong, and ended after it was mended, is no sight of the fault.
+func TestInForce(t *testing.T) {
+	start := time.Date(2024, 6, 1, 9, 30, 0, 0, time.UTC)
+	p := Phase{Kind: InForce, Start: start, End: start.Add(10 * time.Second)}
+	s := lab.Assertion{Within: "8s", Do: &labtest.Reading{Is: "over 0"}}
+	look := func(second int, took time.Duration, value float64) lab.Observation {
+		return lab.Observation{At: start.Add(time.Duration(second) * time.Second), Took: took, Values: map[string]float64{"value": value}}
+	}
+	for _, c := range []struct {
+		name string
+		seen []lab.Observation
+		want int
+	}{
+		{"seen, and then mended", []lab.Observation{look(1, time.Second, 2), look(7, 5*time.Second, 0)}, 1},
+		{"seen in the last look only", []lab.Observation{look(1, time.Second, 0), look(7, 5*time.Second, 2)}, 2},
+		{"overdue", []lab.Observation{look(1, time.Second, 0), look(9, time.Second, 2)}, 1},
+	} {
+		if got := inForce(c.seen, p, s); len(got) != c.want {
+			t.Errorf("%s: %d looks count, not %d", c.name, len(got), c.want)
+		}
 	}
 }
