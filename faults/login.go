@@ -183,9 +183,10 @@ type login struct {
 // class manager when it is the user manager's own, as from systemd 256 on.
 func (l login) open() bool { return l.state != "closing" && !strings.HasPrefix(l.class, "manager") }
 
-// showLogins prints the properties of an account's sessions, an empty line after each; a session may go away meanwhile.
+// showLogins prints the properties of an account's sessions, an empty line after each; a session may go away meanwhile. loginctl 252 takes
+// one property at a time.
 const showLogins = `for s in $(loginctl show-user --value --property=Sessions "$1" 2>/dev/null); do
-	loginctl show-session "$s" --property=Id,Leader,Class,State,Scope 2>/dev/null && echo
+	loginctl show-session "$s" -p Id -p Leader -p Class -p State -p Scope 2>/dev/null && echo
 done; true`
 
 // logins lists an account's sessions, those included that are closing. An account that is not logged in has none.

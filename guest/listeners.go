@@ -53,6 +53,11 @@ func (p *place) Listeners(ctx context.Context, protocol string, port uint16) ([]
 	return out, nil
 }
 
+const (
+	initPID    = 1
+	initFolder = "/proc/1"
+)
+
 type socket struct {
 	address netip.AddrPort
 	inode   uint64
@@ -60,7 +65,9 @@ type socket struct {
 
 // socketsAt lists the sockets that wait for others at a port: listening ones of TCP, unconnected ones of UDP.
 func socketsAt(protocol string, port uint16) ([]socket, error) {
-	fs, err := procfs.NewDefaultFS()
+	// Init's network is the machine's. The agent's own may not be: /proc/self is its first thread, which a look may have left in
+	// the network of a container (see within).
+	fs, err := procfs.NewFS(initFolder)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +106,7 @@ func containerOf(holders, all []lab.Process) *lab.ServedContainer {
 	for _, q := range all {
 		parent[q.PID] = q
 	}
-	own := networkOf(os.Getpid())
+	own := networkOf(initPID)
 	for _, c := range runningContainers(all) {
 		theirs := networkOf(c.pid)
 		for _, h := range holders {
