@@ -57,6 +57,33 @@ var (
 	undefined = regexp.MustCompile(`undefined (?:service|network|volume|config|secret) "?([A-Za-z0-9_.-]+)`)
 )
 
+const (
+	summary = "Compose file not valid"
+	advice  = " See the compose specification, or try podman-compose config."
+)
+
+// noMappings complains of everything below a key that is no mapping, as a word that is not indented far enough is. Of several
+// such things compose-go names one, and not always the same.
+func (p *placed) noMappings(key string) error {
+	if p.root == nil || p.root.Kind != yaml.MappingNode {
+		return nil // compose-go says it
+	}
+	var errs []error
+	for i := 0; i+1 < len(p.root.Content); i += 2 {
+		below := p.root.Content[i+1]
+		if p.root.Content[i].Value != key || below.Kind != yaml.MappingNode {
+			continue
+		}
+		for j := 0; j+1 < len(below.Content); j += 2 {
+			name, value := below.Content[j].Value, below.Content[j+1]
+			if value.Kind == yaml.ScalarNode || value.Kind == yaml.SequenceNode {
+				errs = append(errs, p.at(key+"."+name, summary, sentence(key+"."+name+" must be a mapping")+advice))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // of gives the errors of compose-go their places.
 func (p *placed) of(err error) error {
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
@@ -67,8 +94,6 @@ func (p *placed) of(err error) error {
 		return errors.Join(out...)
 	}
 	text := prefix.ReplaceAllString(err.Error(), "")
-	const summary = "Compose file not valid"
-	const advice = " See the compose specification, or try podman-compose config."
 	if m := yamlLine.FindAllStringSubmatchIndex(text, -1); m != nil {
 		last := m[len(m)-1] // the one before it is of what the guilty line is part of
 		line, _ := strconv.Atoi(text[last[2]:last[3]])

@@ -33,6 +33,9 @@ func Read(dir string, s lab.Stack) (lab.Stack, error) {
 		return s, err
 	}
 	where := places(string(s.Compose), source)
+	if err := where.noMappings("services"); err != nil {
+		return s, err
+	}
 	var unset []string
 	project, err := load(file, source, s, &unset)
 	if err != nil {

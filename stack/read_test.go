@@ -76,7 +76,7 @@ func TestReadMistakes(t *testing.T) {
 		{"unknown key in a list", "services:\n  app:\n    image: localhost/app\n    ports:\n      - target: 3000\n        publised: 80\n", []string{"6:9: Compose file not valid: \"publised\" is no setting of compose in services.app.ports.0."}},
 		{"indented too far", "services:\n  app:\n    image: localhost/app\n      ports: []\n", []string{"4:7: Compose file not valid: Mapping values are not allowed in this context."}},
 		{"indented too little", "services:\n  app:\n    image: localhost/app\n   ports: []\n", []string{"4:4: Compose file not valid: Did not find expected key."}},
-		{"indented like its service", "services:\n  app:\n  image: localhost/app\n", []string{"2:3: Compose file not valid: Services.app must be a mapping."}},
+		{"indented like its service", "services:\n  app:\n  image: localhost/app\n", []string{"2:3: Compose file not valid: Services.app must be a mapping.", "3:3: Compose file not valid: Services.image must be a mapping."}},
 		{"tab", "services:\n  app:\n\timage: localhost/app\n", []string{"3:1: Compose file not valid: The line is indented with a tab."}},
 		{"twice", "services:\n  app:\n    image: localhost/app\n  app:\n    image: localhost/app\n", []string{"4:3: Compose file not valid: Mapping key \"app\" already defined at line 2."}},
 		{"no list", "services:\n  app:\n    image: localhost/app\n    ports: 3000\n", []string{"4:5: Compose file not valid: Services.app.ports must be a list."}},
