@@ -13,6 +13,7 @@ func Kinds() []lab.Kind[lab.Breaker] {
 		{Name: "command", New: func() lab.Breaker { return &Command{} }},
 		{Name: "container_churn", New: func() lab.Breaker { return &ContainerChurn{Rounds: 3, At: "100ms"} }},
 		{Name: "leaky_agent", New: func() lab.Breaker { return &LeakyAgent{Batch: 1, Clients: 1} }},
+		{Name: "limits", New: func() lab.Breaker { return &Limits{} }},
 		{Name: "login", New: func() lab.Breaker { return &Login{Timeout: "2m"} }},
 		{Name: "logout", New: func() lab.Breaker { return &Logout{} }},
 		{Name: "package_remove", New: func() lab.Breaker { return &PackageRemove{} }},
