@@ -1,0 +1,3 @@
+module kubelet
+
+go 1.26
