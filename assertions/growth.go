@@ -226,6 +226,23 @@ func (g *Growth) Holds(history []lab.Observation) bool {
 	return enough && g.Slope.Holds(s.low) && g.Slope.Holds(s.high)
 }
 
+// Doubt implements lab.Doubter.
+func (g *Growth) Doubt(history []lab.Observation) string {
+	points, _, enough := g.seen(history)
+	if enough {
+		return ""
+	}
+	across := 0.0
+	if len(points) > 0 {
+		across = points[len(points)-1].x - points[0].x
+	}
+	word := "seconds"
+	if g.Per != nil {
+		word = "events"
+	}
+	return fmt.Sprintf("%s over %s %s", plural(len(points), "look"), plain(across), word)
+}
+
 // Measure implements lab.Measurer.
 func (g *Growth) Measure(history []lab.Observation) map[string]float64 {
 	points, s, _ := g.seen(history)

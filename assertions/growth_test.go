@@ -112,18 +112,19 @@ func TestGrowthHolds(t *testing.T) {
 		change  func(g *Growth)
 		history []lab.Observation
 		want    bool
+		doubt   string // whether it has seen too little to say so
 	}{
-		{"leaks", nil, looks(8, 1388, 300), true},
-		{"too few looks", nil, looks(7, 1388, 400), false},
-		{"too few events", nil, looks(20, 1388, 100), false},
-		{"no event", nil, looks(20, 1388, 0), false},
-		{"does not leak", nil, looks(20, 20, 300), false},
-		{"and that is asserted", func(g *Growth) { g.Slope = "under 100" }, looks(20, 20, 300), true},
-		{"but not without a look", func(g *Growth) { g.Slope = "under 100" }, looks(1, 20, 300), false},
-		{"the program began again", nil, append(looks(20, 1388, 300), looks(3, 1388, 300)...), false},
-		{"and leaks again", nil, append(looks(20, 1388, 300), looks(9, 1388, 300)...), true},
-		{"over time", func(g *Growth) { g.Per, g.Across = nil, "at least 19s" }, looks(20, 1388, 300), true},
-		{"over too short a time", func(g *Growth) { g.Per, g.Across = nil, "" }, looks(5, 1388, 300), false},
+		{"leaks", nil, looks(8, 1388, 300), true, ""},
+		{"too few looks", nil, looks(7, 1388, 400), false, "7 looks over 2400 events"},
+		{"too few events", nil, looks(20, 1388, 100), false, "20 looks over 1900 events"},
+		{"no event", nil, looks(20, 1388, 0), false, "1 look over 0 events"},
+		{"does not leak", nil, looks(20, 20, 300), false, ""},
+		{"and that is asserted", func(g *Growth) { g.Slope = "under 100" }, looks(20, 20, 300), true, ""},
+		{"but not without a look", func(g *Growth) { g.Slope = "under 100" }, looks(1, 20, 300), false, "1 look over 0 events"},
+		{"the program began again", nil, append(looks(20, 1388, 300), looks(3, 1388, 300)...), false, "3 looks"},
+		{"and leaks again", nil, append(looks(20, 1388, 300), looks(9, 1388, 300)...), true, ""},
+		{"over time", func(g *Growth) { g.Per, g.Across = nil, "at least 19s" }, looks(20, 1388, 300), true, ""},
+		{"over too short a time", func(g *Growth) { g.Per, g.Across = nil, "" }, looks(5, 1388, 300), false, "5 looks over 4 seconds"},
 	} {
 		g := leakGrowth()
 		if c.change != nil {
@@ -131,6 +132,9 @@ func TestGrowthHolds(t *testing.T) {
 		}
 		if got := g.Holds(c.history); got != c.want {
 			t.Errorf("%s: %v: %s", c.name, got, g.Explain(c.history))
+		}
+		if got := g.Doubt(c.history); (got == "") != (c.doubt == "") || !strings.HasPrefix(got, c.doubt) {
+			t.Errorf("%s: doubts %q, not %q", c.name, got, c.doubt)
 		}
 	}
 	// The whole interval must be in the limit: the middle of this one is.

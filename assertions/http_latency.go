@@ -142,7 +142,7 @@ func (h *HTTPLatency) Holds(history []lab.Observation) bool {
 			samples = append(samples, o.Values["seconds"])
 		}
 	}
-	if len(samples) < max(1, h.MinSamples) {
+	if len(samples) < h.fewest() {
 		return false
 	}
 	slices.Sort(samples)
@@ -152,6 +152,16 @@ func (h *HTTPLatency) Holds(history []lab.Observation) bool {
 		}
 	}
 	return h.PerLine == nil || h.PerLine.holds(history)
+}
+
+func (h *HTTPLatency) fewest() int { return max(1, h.MinSamples) }
+
+// Doubt implements lab.Doubter. Requests that nobody answered count here: they are no slow pages, however many there are.
+func (h *HTTPLatency) Doubt(history []lab.Observation) string {
+	if n := len(history); n < h.fewest() {
+		return fmt.Sprintf("%s of at least %d", plural(n, "request"), h.fewest())
+	}
+	return ""
 }
 
 // Explain implements lab.Explainer.

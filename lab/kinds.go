@@ -46,6 +46,12 @@ type Explainer interface {
 	Explain(history []Observation) string
 }
 
+// Doubter is implemented by assertions that must have seen enough before it can be said that they do not hold.
+type Doubter interface {
+	// Doubt says what is missing, in a few words, when history is too little; empty: it decides. history is as for Holds.
+	Doubt(history []Observation) string
+}
+
 // Measurer is implemented by assertions that get numbers from many observations together.
 type Measurer interface {
 	// Measure returns them by name. history is as for Holds. Without it, the numbers of an assertion are the Values of its

@@ -46,6 +46,7 @@ type SymptomResult struct {
 	InControl bool          `json:"in_control,omitempty"`
 	Last      string        `json:"last,omitempty"`       // what the fault phase showed
 	CouldNot  string        `json:"could_not,omitempty"`  // why it could not be looked at, where that matters
+	Doubt     string        `json:"doubt,omitempty"`      // why what was seen is too little to say that it did not appear
 	Control   string        `json:"control,omitempty"`    // what was seen without the fault
 	AfterCure string        `json:"after_cure,omitempty"` // what the last soak showed
 }
@@ -129,7 +130,7 @@ func Judge(l *lab.Lab, r *Record) Outcome {
 			return o
 		}
 	}
-	var dirty, missing []string
+	var dirty, missing, doubts []string
 	for _, s := range o.Symptoms {
 		switch {
 		case s.InControl:
@@ -139,11 +140,18 @@ func Judge(l *lab.Lab, r *Record) Outcome {
 		}
 		if !s.Appeared {
 			missing = append(missing, fmt.Sprintf("%s (%s)", s.Address, s.Last))
+			if s.Doubt != "" {
+				doubts = append(doubts, fmt.Sprintf("%s had seen too little: %s", s.Address, s.Doubt))
+			}
 		}
 	}
 	if len(dirty) > 0 {
 		o.Verdict = lab.ControlDirty
 		o.Because = "without the fault there was already " + strings.Join(dirty, ", ") + ": the lab makes the symptom, not the fault"
+		return o
+	}
+	if n := len(missing); n > 0 && n == len(doubts) && len(l.Faults) > 0 { // without a fault there may be nothing to see
+		o.Verdict, o.Because = lab.Inconclusive, strings.Join(doubts, "; ")
 		return o
 	}
 	if len(missing) > 0 {
@@ -226,6 +234,9 @@ func judgeSymptom(s lab.Assertion, fault, control Arm, r *Record) SymptomResult 
 				res.After = seen[i].At.Add(seen[i].Took).Sub(p.Start)
 			} else {
 				res.CouldNot = blindness(inFault, p, seen, missed)
+				if d, ok := s.Do.(lab.Doubter); ok && len(seen) > 0 {
+					res.Doubt = d.Doubt(seen)
+				}
 			}
 		case Soak:
 			seen, _ := during(inFault, p)

@@ -29,7 +29,9 @@ func sickLab() *lab.Lab {
 func fill(l *lab.Lab, dir string) *lab.Lab {
 	l.Name, l.Dir = "test", dir
 	l.Machines = []lab.Machine{{Name: "m"}}
-	l.Symptoms = []lab.Assertion{reading("symptom", "sick", "over 0")}
+	if l.Symptoms == nil {
+		l.Symptoms = []lab.Assertion{reading("symptom", "sick", "over 0")}
+	}
 	if len(l.Faults) > 0 {
 		l.Symptoms[0].Within = "2s" // it comes at once, but the host may be busy
 	}
