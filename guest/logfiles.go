@@ -17,8 +17,30 @@ import (
 // so a file that was seen once stays open and what was read is kept: the log of a removed container is there from the
 // first look at it on. Of a container that comes and goes between two looks nothing is seen.
 type logTails struct {
-	mu    sync.Mutex
-	tails map[string]*logTail // by path, which holds the container's id
+	mu      sync.Mutex
+	tails   map[string]*logTail        // by path, which holds the container's id
+	without map[string]map[string]bool // by logKey: the paths of containers that were there and had no log file
+	journal map[string]bool            // by logKey: whether the journal has lines of them; no entry: it was not asked yet
+}
+
+func logKey(account, container string) string { return account + "/" + container }
+
+// mayBeInJournal says whether the journal has to be asked: once, and then where it had something or where a container was
+// seen that has no log file. To ask is to start a process, which a machine may have no room for.
+func (t *logTails) mayBeInJournal(account, container string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := logKey(account, container)
+	has, asked := t.journal[key]
+	return has || !asked || len(t.without[key]) > 0
+}
+
+// inJournal notes what the journal has answered.
+func (t *logTails) inJournal(account, container string, has bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := logKey(account, container)
+	t.journal[key] = t.journal[key] || has
 }
 
 type logTail struct {
@@ -33,7 +55,9 @@ type logTail struct {
 // keepLines is how many lines of one container are kept.
 const keepLines = 100_000
 
-func newLogTails() *logTails { return &logTails{tails: map[string]*logTail{}} }
+func newLogTails() *logTails {
+	return &logTails{tails: map[string]*logTail{}, without: map[string]map[string]bool{}, journal: map[string]bool{}}
+}
 
 func (t *logTails) read(account, container string, since time.Time) ([]lab.LogLine, error) {
 	t.mu.Lock()
@@ -76,12 +100,18 @@ func (t *logTails) discover(account, container string) error {
 				continue
 			}
 			f, err := os.Open(path)
-			if errors.Is(err, os.ErrNotExist) {
-				continue // its driver is another one
+			key := logKey(account, container)
+			if errors.Is(err, os.ErrNotExist) { // its driver is another one, or it was not started yet
+				if t.without[key] == nil {
+					t.without[key] = map[string]bool{}
+				}
+				t.without[key][path] = true
+				continue
 			}
 			if err != nil {
 				return err
 			}
+			delete(t.without[key], path)
 			t.tails[path] = &logTail{account: account, container: container, f: f}
 		}
 	}

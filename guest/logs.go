@@ -17,7 +17,7 @@ import (
 
 // Logs returns what containers of that name have written since a time. podman's log driver is journald where it can read
 // the journal (Debian's default in a session), and k8s-file otherwise; a container keeps the one it was made with, so
-// both are read.
+// both are read, unless the journal can have nothing.
 func (p *place) Logs(ctx context.Context, account, container string, since time.Time) ([]lab.LogLine, error) {
 	cannot := func(err error) error {
 		return fmt.Errorf("cannot read the log of container %s of account %s: %w", container, account, err)
@@ -30,14 +30,18 @@ func (p *place) Logs(ctx context.Context, account, container string, since time.
 		}
 		uid = u.uid
 	}
-	lines, err := journal(ctx, uid, container, since)
-	if err != nil {
-		return nil, cannot(err)
-	}
 	files, err := p.agent.logs.read(account, container, since)
 	if err != nil {
 		return nil, cannot(err)
 	}
+	if !p.agent.logs.mayBeInJournal(account, container) {
+		return files, nil
+	}
+	lines, err := journal(ctx, uid, container, since)
+	if err != nil {
+		return nil, cannot(err)
+	}
+	p.agent.logs.inJournal(account, container, len(lines) > 0)
 	if len(files) > 0 {
 		lines = append(lines, files...)
 		sort.SliceStable(lines, func(i, j int) bool { return lines[i].At.Before(lines[j].At) })

@@ -26,3 +26,24 @@ func TestStartFailsAtOnce(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The journal is asked once, and again only where it may have something: to ask is to start a process.
+func TestJournalIsAskedWhereItMayHaveSomething(t *testing.T) {
+	logs := newLogTails()
+	ask := func(container string, want bool) {
+		t.Helper()
+		if logs.mayBeInJournal("alice", container) != want {
+			t.Errorf("%s: ask the journal: %v", container, !want)
+		}
+	}
+	for _, c := range []string{"file", "journal", "unknown"} {
+		ask(c, true)
+	}
+	logs.inJournal("alice", "file", false)
+	logs.inJournal("alice", "journal", true)
+	logs.inJournal("alice", "journal", false) // a moment in which it wrote nothing
+	ask("file", false)
+	ask("journal", true)
+	logs.without[logKey("alice", "file")] = map[string]bool{"/one/that/has/no/file": true}
+	ask("file", true)
+}
