@@ -1,0 +1,3 @@
+module orphans-after-logout/app
+
+go 1.24
