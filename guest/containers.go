@@ -26,7 +26,8 @@ import (
 //	                                                           while after; a file left by a crash has an old pid
 //
 // graphroot and runroot are podman's defaults: rootless ~/.local/share/containers/storage and, with a session,
-// $XDG_RUNTIME_DIR/containers, without one /tmp/podman-run-UID/containers or /tmp/containers-user-UID/containers.
+// $XDG_RUNTIME_DIR/containers, without one /tmp/podman-run-UID/containers, /tmp/containers-user-UID/containers
+// (4.3.1) or /tmp/storage-run-UID/containers (5.4.2).
 var storageDrivers = []string{"overlay", "vfs"}
 
 type podmanFolders struct {
@@ -49,6 +50,7 @@ func foldersOf(account string) (podmanFolders, error) {
 			"/run/user/" + uid + "/containers",
 			"/tmp/podman-run-" + uid + "/containers",
 			"/tmp/containers-user-" + uid + "/containers",
+			"/tmp/storage-run-" + uid + "/containers",
 		},
 	}, nil
 }
