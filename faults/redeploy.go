@@ -53,7 +53,7 @@ func (f *Redeploy) Inject(ctx context.Context, env lab.Env) error {
 	}
 	if f.FromNothing {
 		env.Say("everything that podman has stored for %s is removed", stack.Account)
-		if _, err := do(ctx, m, "", "sh", "-c", `rm -rf "$(getent passwd -- "$1" | cut -d: -f6)/.local/share/containers"`, "sh", stack.Account); err != nil {
+		if _, err := do(ctx, m, "", "sh", "-c", forgetEverything, "sh", stack.Account); err != nil {
 			return err
 		}
 	} else {
@@ -81,6 +81,20 @@ func (f *Redeploy) Inject(ctx context.Context, env lab.Env) error {
 	}
 	return keep(ctx, m, f.evidence(), e)
 }
+
+// forgetEverything removes what podman has stored for account $1. A podman that runs meanwhile, as of a probe, may write into the folder once more
+// after it has another name.
+const forgetEverything = `set -e
+share="$(getent passwd -- "$1" | cut -d: -f6)/.local/share"
+[ -e "$share/containers" ] || exit 0
+old=$(mktemp -d "$share/removed.XXXXXX")
+mv "$share/containers" "$old"
+for try in 1 2 3 4 5 6 7 8 9; do
+	if rm -rf "$old" 2>/dev/null; then exit 0; fi
+	sleep 0.2
+done
+rm -rf "$old"
+`
 
 // Verify implements lab.Breaker.
 func (f *Redeploy) Verify(ctx context.Context, env lab.Env) error {
