@@ -211,3 +211,26 @@ func TestRealRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// TestRealLoggedIn: a terminal that is open beside a session of another kind, and that nobody opens again.
+func TestRealLoggedIn(t *testing.T) {
+	c := realMachine(t)
+	if err := c.AddAccounts(t.Context(), append(accounts, lab.Account{Name: "ter", Session: lab.SessionSu, LoggedIn: true})); err != nil {
+		t.Fatal(explain(err))
+	}
+	const facts = `echo "runtime=$XDG_RUNTIME_DIR"; grep -o user-[0-9]*.slice/session /proc/self/cgroup; stat -c %U /run/user/$(id -u); systemctl is-active user@$(id -u).service`
+	if got := text(t, c, "ter", facts); got != "runtime=\nuser-0.slice/session\nter\nactive" {
+		t.Errorf("as ter:\n%s", got)
+	}
+	const sessions = `loginctl list-sessions --no-legend | awk '{print $3}' | sort | tr '\n' ' '`
+	if got := text(t, c, "", sessions); got != "log root root ter" {
+		t.Errorf("logged in are %q", got)
+	}
+	text(t, c, "", "systemctl stop saigen-login-ter.service; while loginctl show-user ter >/dev/null 2>&1; do sleep 0.1; done")
+	if got := text(t, c, "ter", "ls /run/user | grep -c 1004; true"); got != "0" {
+		t.Errorf("%s folders of ter are left", got)
+	}
+	if got := text(t, c, "", sessions); got != "log root root" {
+		t.Errorf("logged in are %q, after ter has logged out and a command has run as ter", got)
+	}
+}
