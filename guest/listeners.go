@@ -99,18 +99,20 @@ func socketsAt(protocol string, port uint16) ([]socket, error) {
 	return out, nil
 }
 
-// containerOf says whose port it is that the holders have. A rootless container's forwarder is in the container's network namespace; what holds
-// a rootful one's is its conmon; with the machine's own network it is a process of the container.
+// containerOf says whose port it is that the holders have. A rootless container's forwarder has a child in the container's network
+// namespace (its own main thread is there too, but not always: Go's runtime chose which thread entered it); what holds a rootful
+// one's is its conmon; with the machine's own network it is a process of the container.
 func containerOf(holders, all []lab.Process) *lab.ServedContainer {
-	parent := map[int]lab.Process{}
+	parent, children := map[int]lab.Process{}, map[int][]int{}
 	for _, q := range all {
 		parent[q.PID] = q
+		children[q.PPID] = append(children[q.PPID], q.PID)
 	}
 	own := networkOf(initPID)
 	for _, c := range runningContainers(all) {
 		theirs := networkOf(c.pid)
 		for _, h := range holders {
-			of := theirs != "" && theirs != own && networkOf(h.PID) == theirs
+			of := theirs != "" && theirs != own && slices.ContainsFunc(slices.Concat([]int{h.PID}, children[h.PID]), func(pid int) bool { return networkOf(pid) == theirs })
 			for q, ok := h, true; ok && !of; q, ok = parent[q.PPID] {
 				of = q.PID == c.conmon
 			}
