@@ -99,26 +99,32 @@ func socketsAt(protocol string, port uint16) ([]socket, error) {
 	return out, nil
 }
 
-// containerOf says whose port it is that the holders have. A rootless container's forwarder has a child in the container's network
-// namespace (its own main thread is there too, but not always: Go's runtime chose which thread entered it); what holds a rootful
-// one's is its conmon; with the machine's own network it is a process of the container.
+// containerOf says whose port it is that the holders have. A rootless container's forwarder (rootlessport) has a child in the container's network
+// namespace; itself it is there or not, as Go's scheduler would have it when it started the child. What holds a rootful one's is its conmon; with the
+// machine's own network it is a process of the container.
 func containerOf(holders, all []lab.Process) *lab.ServedContainer {
-	parent, children := map[int]lab.Process{}, map[int][]int{}
+	process := map[int]lab.Process{}
 	for _, q := range all {
-		parent[q.PID] = q
-		children[q.PPID] = append(children[q.PPID], q.PID)
+		process[q.PID] = q
 	}
-	own := networkOf(initPID)
+	networks := map[string]bool{}
+	above := map[int]bool{} // the holders and their ancestors
+	for _, h := range holders {
+		networks[networkOf(h.PID)] = true
+		for _, q := range all {
+			if q.PPID == h.PID {
+				networks[networkOf(q.PID)] = true
+			}
+		}
+		for q, ok := h, true; ok; q, ok = process[q.PPID] {
+			above[q.PID] = true
+		}
+	}
+	delete(networks, networkOf(initPID))
+	delete(networks, "") // of a process that has gone
 	for _, c := range runningContainers(all) {
-		theirs := networkOf(c.pid)
-		for _, h := range holders {
-			of := theirs != "" && theirs != own && slices.ContainsFunc(slices.Concat([]int{h.PID}, children[h.PID]), func(pid int) bool { return networkOf(pid) == theirs })
-			for q, ok := h, true; ok && !of; q, ok = parent[q.PPID] {
-				of = q.PID == c.conmon
-			}
-			if of {
-				return &lab.ServedContainer{ID: c.id, Name: c.name, Account: c.account, Orphan: !known(c)}
-			}
+		if networks[networkOf(c.pid)] || above[c.conmon] {
+			return &lab.ServedContainer{ID: c.id, Name: c.name, Account: c.account, Orphan: !known(c)}
 		}
 	}
 	return nil
