@@ -50,7 +50,7 @@ func serve(l net.Listener) {
 // probe runs aws-node's exec probe, as the container runtime would.
 func probe() {
 	failures := 0
-	for range time.Tick(200 * time.Millisecond) {
+	for range time.Tick(700 * time.Millisecond) {
 		switch out, err := run("/proc/self/exe", "health-probe"); {
 		case err == nil && failures >= threshold:
 			log.Print("aws-node is healthy")
