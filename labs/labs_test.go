@@ -32,6 +32,9 @@ func all(t *testing.T) []string {
 	return files
 }
 
+// examples are the labs that the pages on writing labs show. They are run with the others, and what they use is used.
+var examples = []string{"../docs/examples/nginx-typo", "../docs/examples/port-taken"}
+
 func load(t *testing.T, path string) *labfile.File {
 	t.Helper()
 	f, diags := labfile.Load(path, labfile.Kinds{Faults: faults.Kinds(), Assertions: assertions.Kinds()}, stack.Read)
@@ -79,6 +82,14 @@ func TestLabs(t *testing.T) {
 				t.Error("no figure stands beside one of the report: add figure blocks with incident")
 			}
 		})
+	}
+	for _, path := range examples {
+		f := load(t, filepath.Join(path, labfile.FileName))
+		for _, v := range f.Variants() {
+			for _, x := range f.Lab(v).Faults {
+				used[x.Kind] = true
+			}
+		}
 	}
 	for _, k := range faults.Kinds() {
 		if !used[k.Name] && k.Name != "command" { // which injects nothing by itself
@@ -146,7 +157,7 @@ func identity(s lab.Assertion) string { return s.Address() + " " + string(s.Sett
 // their time is waiting for symptoms that must not come, and what the host was too busy for is inconclusive, never a verdict.
 func TestRealLabs(t *testing.T) {
 	needReal(t)
-	cmd := exec.Command(build(t, t.TempDir()), "run", ".", "--parallel", "2")
+	cmd := exec.Command(build(t, t.TempDir()), append([]string{"run", ".", "--parallel", "2"}, examples...)...)
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr // as it happens: this takes many minutes
 	if err := cmd.Run(); err != nil {
