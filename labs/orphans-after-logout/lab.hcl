@@ -127,6 +127,7 @@ fault "login" "bob_comes_back" {
 }
 
 # The page's ports are taken, and reset every connection. Somebody asks who holds them, and kills him: fuser -k 3001/tcp 4431/tcp.
+# In the other ways there is nobody to kill, and no reason to deploy again.
 fault "process_kill" "holders_of_the_ports" {
   when    = axis.way == "su"
   machine = machine.server
@@ -135,6 +136,7 @@ fault "process_kill" "holders_of_the_ports" {
 }
 
 fault "login" "bob_deploys_again" {
+  when    = axis.way == "su"
   machine = machine.server
   account = "bob"
   run     = "typed/deploy.sh"
@@ -213,7 +215,7 @@ symptom "http_latency" "slow_pages" {
   figure "slowest_page" {
     value    = "slowest"
     unit     = "seconds"
-    incident = "tens of seconds"
+    incident = "seconds to tens of seconds"
   }
 }
 
