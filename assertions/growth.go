@@ -16,7 +16,7 @@ import (
 const growthName = "growth"
 
 // Growth compares how fast a number of another assertion grows: for each event, where another one counts events (per), or
-// for each second. It looks at both, one after the other, at each look.
+// for each second. It looks at both at each look, at the events first.
 //
 // The slope is the median of the slopes between all pairs of looks of a phase so far (Theil–Sen), with a 95 % confidence
 // interval, and it holds when the whole interval is in the limit. A count of events that falls is a program that has
@@ -165,13 +165,16 @@ func (g *Growth) counted() []*Counted {
 
 // Observe implements lab.Observer.
 func (g *Growth) Observe(ctx context.Context, at lab.Place) (lab.Observation, error) {
+	var events lab.Observation
+	if g.Per != nil { // first: to look at a thousand processes, say, takes its time, and shows them as they were when it began
+		var err error
+		if events, err = g.Per.observe(ctx, at, "per"); err != nil {
+			return events, err
+		}
+	}
 	o, err := g.Of.observe(ctx, at, "of")
 	if err != nil || g.Per == nil {
 		return o, err
-	}
-	events, err := g.Per.observe(ctx, at, "per")
-	if err != nil {
-		return events, err
 	}
 	for name, v := range events.Values {
 		o.Values[name] = v

@@ -229,7 +229,7 @@ func TestGrowthObserve(t *testing.T) {
 	}
 	g := &Growth{Of: Counted{Kind: "http", Number: "number", Look: look("served ([0-9]+)")}, Per: &Counted{Kind: "http", Number: "number", Look: look("served ([0-9]+)")}}
 	o, err := g.Observe(t.Context(), labtest.NewWorld(nil))
-	if err != nil || o.Values["of.number"] != 42 || o.Values["per.number"] != 43 || o.Values["of.status"] != 200 {
+	if err != nil || o.Values["of.number"] != 43 || o.Values["per.number"] != 42 || o.Values["of.status"] != 200 {
 		t.Errorf("%+v, %v", o, err)
 	}
 	g.Per.Look = look("lost ([0-9]+)")

@@ -125,7 +125,7 @@ symptom "growth" "zombies_per_check" {
     path    = "/home/datadog/.local/share/containers/storage/volumes/checks/_data/checks"
   }
 
-  slope  = "0.97 to 1.03"
+  slope  = "0.95 to 1.05"
   across = "at least 200"
   every  = "300ms"
   within = "25s"
