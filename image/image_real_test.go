@@ -16,7 +16,31 @@ import (
 	"github.com/saigen-lab/saigen/lab"
 )
 
-// realCache skips a test that needs root, a network and minutes. SAIGEN_IMAGE_CACHE names a cache to keep between runs.
+// TestMain gives the tests that build real images one cache, so that a compiler, say, is built once. SAIGEN_IMAGE_CACHE names one to keep
+// between runs.
+func TestMain(m *testing.M) { os.Exit(withCache(m.Run)) }
+
+func withCache(run func() int) int {
+	if os.Getenv("SAIGEN_REAL") != "1" || os.Getenv("SAIGEN_IMAGE_CACHE") != "" {
+		return run()
+	}
+	dir, err := os.MkdirTemp("", "saigen-images-")
+	if err == nil {
+		err = os.Setenv("SAIGEN_IMAGE_CACHE", dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// realCache skips a test that needs root, a network and minutes.
 func realCache(t *testing.T) *Cache {
 	t.Helper()
 	if os.Getenv("SAIGEN_REAL") != "1" {
@@ -25,11 +49,7 @@ func realCache(t *testing.T) *Cache {
 	if os.Geteuid() != 0 {
 		t.Skip("image stores need root")
 	}
-	dir := os.Getenv("SAIGEN_IMAGE_CACHE")
-	if dir == "" {
-		dir = t.TempDir()
-	}
-	return New(dir, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	return New(os.Getenv("SAIGEN_IMAGE_CACHE"), slog.New(slog.NewTextHandler(t.Output(), nil)))
 }
 
 func saying(t *testing.T) Say {
