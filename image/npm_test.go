@@ -126,7 +126,7 @@ func TestNPM(t *testing.T) {
 	core := f.publish(t, "/mirror/@babel/core/-/core-7.0.0.tgz", tar.Header{Name: "core/cli.js"}, tar.Header{Name: "core/", Typeflag: tar.TypeDir})
 	old := f.publish(t, "/mirror/real-name/-/real-name-1.0.0.tgz", tar.Header{Name: "package/index.js"})
 	dir := site(t, object{"vue": "2.6.14"}, object{
-		"node_modules/vue":                             object{"version": "2.6.14", "integrity": "sha1-AAAA " + vue, "resolved": "https://registry.npmjs.org/vue/-/vue-2.6.14.tgz", "bin": object{"run": "bin/run.sh"}},
+		"node_modules/vue":                             object{"version": "2.6.14", "integrity": "sha1-AAAA " + vue, "resolved": "https://registry.example/vue/-/vue-2.6.14.tgz", "bin": object{"run": "bin/run.sh"}},
 		"node_modules/@babel/core":                     object{"version": "7.0.0", "integrity": core, "dev": true, "bin": object{"babel": "./cli.js", "none": "missing.js"}, "hasInstallScript": true},
 		"node_modules/@babel/core/node_modules/alias":  object{"version": "1.0.0", "integrity": old, "name": "real-name", "os": []string{"!win32"}, "cpu": "any"},
 		"node_modules/fsevents":                        object{"version": "1.0.0", "integrity": vue, "optional": true, "os": []string{"darwin"}},
