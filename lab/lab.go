@@ -8,7 +8,8 @@ type Lab struct {
 	Name    string   `json:"name"`
 	Title   string   `json:"title"`
 	Story   Path     `json:"story,omitempty"`
-	Dir     string   `json:"-"` // the lab's folder; every Path is relative to it
+	Dir     string   `json:"-"`              // the lab's folder; every Path is relative to it
+	From    string   `json:"from,omitempty"` // where it was fetched from, with its checksum; empty: it is of this host's files
 	Variant Variant  `json:"variant"`
 	Expect  Verdict  `json:"expect"`
 	Rate    Rate     `json:"rate,omitempty"`    // how often Expect must be got; empty: every time
@@ -24,6 +25,10 @@ type Lab struct {
 	Invariants []Assertion `json:"invariants,omitempty"`
 	Remedies   []Remedy    `json:"remedies,omitempty"`
 }
+
+// Untrusted says that nobody of this host has written or read the lab: it gets machines with a kernel of their own, and
+// nothing of it runs on the host.
+func (l *Lab) Untrusted() bool { return l.From != "" }
 
 // Variant is one choice from every axis, in the order in which the lab declares the axes.
 type Variant []Choice
