@@ -14,7 +14,7 @@ BENCH_PACKAGES := curl bind9-dnsutils qemu-system-x86 qemu-utils e2fsprogs
 # What the vagrant driver needs. Its tests run where it is installed, with a libvirtd of their own.
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils
 
-.PHONY: demo build check test test-vms bench fuzz fmt help setup
+.PHONY: demo build check test test-vms bench torture fuzz fmt help setup
 
 demo: setup build ## reproduce a real incident: install what is missing, build, run the first lab
 	bin/saigen run labs/stale-dns debian:bookworm trigger:port_taken
@@ -40,6 +40,10 @@ test-vms: setup ## the vagrant driver, and the labs on VMs: as root, as a normal
 bench: PACKAGES += $(BENCH_PACKAGES)
 bench: setup build ## measure what saigen costs beside the same done by hand, and write docs/performance.md; ONLY=line, REPEAT=n
 	go run -trimpath -ldflags '-s -w' ./bench $(if $(ONLY),-only $(ONLY)) $(if $(REPEAT),-repeat $(REPEAT))
+
+torture: PACKAGES += $(TEST_PACKAGES)
+torture: setup build ## kill saigen at every step of a run, break what it stands on, and write docs/reliability.md; ONLY=scenario, POINTS=n
+	go run -trimpath ./torture $(if $(ONLY),-only $(ONLY)) $(if $(POINTS),-points $(POINTS)) $(if $(AT),-at '$(AT)')
 
 fuzz: ## every fuzz target in turn, each for FUZZTIME (default 30s)
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
