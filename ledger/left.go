@@ -21,6 +21,7 @@ func (l Leftover) String() string { return l.What + "; remove it with: " + l.Fix
 type Scope struct {
 	run      lab.RunID
 	anything bool
+	cgroup   string // with anything: of processes only those in it, and those of the run; empty: all
 }
 
 // OfRun counts what carries the run's id: processes in its cgroup or with its folders on their command line, the
@@ -29,6 +30,12 @@ func OfRun(run lab.RunID) Scope { return Scope{run: run} }
 
 // Everything counts every difference. It is for tests on a host where nothing else happens.
 func Everything() Scope { return Scope{anything: true} }
+
+// EverythingOf counts every difference, but of processes and their namespaces only those in a cgroup of the v2 hierarchy,
+// in which saigen was started, and those of the run: other processes come and go on every host. cgroup is its name below the root.
+func EverythingOf(cgroup string, run lab.RunID) Scope {
+	return Scope{run: run, anything: true, cgroup: "/" + cgroup}
+}
 
 // Left says what after has that before had not, sorted.
 func (before Inventory) Left(after Inventory, of Scope) []Leftover {
@@ -71,6 +78,14 @@ func (before Inventory) Left(after Inventory, of Scope) []Leftover {
 }
 
 func (s Scope) process(p process) bool {
+	if s.cgroup != "" {
+		for group := range strings.Lines(p.cgroups) {
+			if strings.HasPrefix(strings.TrimSuffix(group, "\n")+"/", s.cgroup+"/") {
+				return true
+			}
+		}
+		return OfRun(s.run).process(p)
+	}
 	return s.name(p.cgroups) || (!p.saigen && s.name(p.command))
 }
 

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -58,6 +59,17 @@ func TestLeft(t *testing.T) {
 	}
 	if all := before.Left(after, Everything()); len(all) != 16 {
 		t.Errorf("%d differences: %v", len(all), all)
+	}
+	after.processes["25 5"] = process{pid: 25, name: "stray", cgroups: "/\n/saigen-test-7\n"}
+	after.processes["26 5"] = process{pid: 26, name: "other", cgroups: "/\n/saigen-test-77\n"}
+	var strays []string
+	for _, l := range before.Left(after, EverythingOf("saigen-test-7", "r1")) {
+		if strings.HasPrefix(l.What, "process") {
+			strays = append(strays, l.What)
+		}
+	}
+	if want := []string{"process 1 (reborn)", "process 20 (conmon)", "process 21 (qemu)", "process 25 (stray)"}; !slices.Equal(strays, want) {
+		t.Errorf("of everything in a cgroup and the run, left are %q, want %q", strays, want)
 	}
 	if none := after.Left(after, Everything()); len(none) != 0 {
 		t.Errorf("a host differs from itself: %v", none)

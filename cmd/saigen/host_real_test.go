@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +39,7 @@ type realHost struct {
 	env     []string
 	watched []string // folders in which a run could leave files
 	before  ledger.Inventory
+	cgroup  *os.File // in which every saigen begins: what it leaves behind can be told from what else happens on the host
 	driver  string   // of the runs
 	leaves  []string // what a run with it has on the host while it is there: the beginnings of ledger.Leftover.What
 }
@@ -73,8 +76,28 @@ func newRealHost(t *testing.T) *realHost {
 	}
 	// Not the cache, in which images stay, and not h.dir, in which the evidence does.
 	h.watched = []string{"/run", "/var/lib/containers", "/var/lib/cni", "/etc/cni", "/etc/containers", "/var/tmp", "/dev/shm"}
+	h.ownCgroup()
 	h.before = h.look()
 	return h
+}
+
+// ownCgroup makes the cgroup in which the saigens of this test are started.
+func (h *realHost) ownCgroup() {
+	h.t.Helper()
+	v2, err := ledger.OpenHierarchy()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = v2.Close() })
+	if h.cgroup, err = v2.Make(fmt.Sprintf("saigen-test-%d", os.Getpid())); err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() {
+		_ = h.cgroup.Close()
+		if err := v2.Remove(context.Background(), filepath.Base(h.cgroup.Name())); err != nil {
+			h.t.Error(err)
+		}
+	})
 }
 
 func (h *realHost) look() ledger.Inventory {
@@ -89,6 +112,7 @@ func (h *realHost) look() ledger.Inventory {
 func (h *realHost) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, h.binary, args...)
 	cmd.Dir, cmd.Env = h.dir, h.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(h.cgroup.Fd())}
 	return cmd
 }
 
@@ -160,7 +184,7 @@ func (h *realHost) made(run lab.RunID) {
 func (h *realHost) same(run lab.RunID) {
 	h.t.Helper()
 	shared := os.Getenv("SAIGEN_SHARED_HOST") != ""
-	scope := ledger.Everything()
+	scope := ledger.EverythingOf(filepath.Base(h.cgroup.Name()), run)
 	if shared {
 		scope = ledger.OfRun(run)
 	}
