@@ -18,7 +18,11 @@ var metadata = []netip.Addr{
 // translated are the prefixes behind which the last four bytes are an IPv4 address (RFC 6052, RFC 8215).
 var translated = []netip.Prefix{netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48")}
 
-// allowed says whether a source may lie at an address. Private networks are allowed: a company's own server is there.
+// shared is the address space between a provider and its customers (RFC 6598).
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// allowed says whether a source may lie at an address. Private networks are, unless Public says otherwise: a company's own
+// server is there.
 func (f *Fetcher) allowed(a netip.Addr) error {
 	a = a.Unmap().WithZone("")
 	for _, p := range translated {
@@ -40,6 +44,8 @@ func (f *Fetcher) allowed(a netip.Addr) error {
 		return fmt.Errorf("%s is a link-local address, from which nothing is fetched: metadata services lie there", a)
 	case a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return fmt.Errorf("%s is not the address of one host", a)
+	case f.Public && (a.IsPrivate() || shared.Contains(a)):
+		return fmt.Errorf("%s is an address of a private network, which a fetched lab may not ask", a)
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ type Fetcher struct {
 	AllowLocal bool
 	// AllowHTTP lets sources be unencrypted. For tests.
 	AllowHTTP bool
+	// Public keeps sources out of private networks: for what nobody of this host has named.
+	Public bool
 	// CA is trusted instead of the host's certificate authorities, in PEM. Empty: the host's.
 	CA []byte
 
@@ -97,7 +99,38 @@ func (f *Fetcher) within(s source) (string, error) {
 }
 
 // fill brings s into the cache: to a temporary folder first, then whole by one rename.
-func (f *Fetcher) fill(ctx context.Context, s source) (err error) {
+func (f *Fetcher) fill(ctx context.Context, s source) error {
+	return f.aside(ctx, func(ctx context.Context, tmp string) error {
+		f.log.Info("fetching", "url", s.url.Redacted(), "sum", s.sum)
+		made := filepath.Join(tmp, "made")
+		var err error
+		switch s.format {
+		case formatGit:
+			err = f.git(ctx, s, tmp, made)
+		case formatFile:
+			err = f.download(ctx, s, made)
+		default:
+			archive := filepath.Join(tmp, "archive")
+			if err = f.download(ctx, s, archive); err == nil {
+				err = f.unpack(ctx, s.format, archive, made)
+			}
+		}
+		switch {
+		case ctx.Err() != nil: // which has many faces further down
+			return context.Cause(ctx)
+		case err != nil:
+			return err
+		}
+		err = os.Rename(made, f.path(s))
+		if _, there := os.Lstat(f.path(s)); err != nil && there == nil {
+			return nil // another process was faster; it is the same by its sum
+		}
+		return err
+	})
+}
+
+// aside has do work in a temporary folder, which is removed afterwards, and in the time that one source may take.
+func (f *Fetcher) aside(ctx context.Context, do func(ctx context.Context, tmp string) error) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, f.limit.time, fmt.Errorf("it took longer than %s", f.limit.time))
 	defer cancel()
 	if ctx.Err() != nil {
@@ -117,30 +150,7 @@ func (f *Fetcher) fill(ctx context.Context, s source) (err error) {
 			err = errors.Join(err, fmt.Errorf("cannot remove what is left of it: %w", removed))
 		}
 	}()
-	f.log.Info("fetching", "url", s.url.Redacted(), "sum", s.sum)
-	made := filepath.Join(tmp, "made")
-	switch s.format {
-	case formatGit:
-		err = f.git(ctx, s, tmp, made)
-	case formatFile:
-		err = f.download(ctx, s, made)
-	default:
-		archive := filepath.Join(tmp, "archive")
-		if err = f.download(ctx, s, archive); err == nil {
-			err = f.unpack(ctx, s.format, archive, made)
-		}
-	}
-	switch {
-	case ctx.Err() != nil: // which has many faces further down
-		return context.Cause(ctx)
-	case err != nil:
-		return err
-	}
-	err = os.Rename(made, f.path(s))
-	if _, there := os.Lstat(f.path(s)); err != nil && there == nil {
-		return nil // another process was faster; it is the same by its sum
-	}
-	return err
+	return do(ctx, tmp)
 }
 
 // lock makes the folder, removes what killed processes left in it, and keeps others from removing what is being made

@@ -26,6 +26,7 @@ type site struct {
 	mux   *http.ServeMux
 	asked atomic.Int32 // requests
 	cache string
+	dirs  map[string]string // of repositories, by their path
 }
 
 func newSite(t *testing.T) *site {

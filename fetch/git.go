@@ -14,18 +14,13 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // git makes the folder dst of the commit of s; tmp is for what it needs meanwhile. Nothing is checked out: a commit
 // that is small to download can be endless on disk, so its files come as a tar stream, which is bounded.
 func (f *Fetcher) git(ctx context.Context, s source, tmp, dst string) error {
-	if _, err := exec.LookPath("git"); err != nil {
-		return errors.New("git is not installed: apt-get install git")
-	}
-	if err := f.gitIsNew(ctx, tmp); err != nil {
-		return err
-	}
-	conf, err := f.gitConfig(ctx, s, tmp)
+	conf, err := f.gitReady(ctx, s, tmp)
 	if err != nil {
 		return err
 	}
@@ -67,6 +62,17 @@ func (f *Fetcher) git(ctx context.Context, s source, tmp, dst string) error {
 		return failed
 	}
 	return err
+}
+
+// gitReady is what git is told, when there is a git that can be used.
+func (f *Fetcher) gitReady(ctx context.Context, s source, tmp string) ([]string, error) {
+	if _, err := exec.LookPath("git"); err != nil {
+		return nil, errors.New("git is not installed: apt-get install git")
+	}
+	if err := f.gitIsNew(ctx, tmp); err != nil {
+		return nil, err
+	}
+	return f.gitConfig(ctx, s, tmp)
 }
 
 // gitIsNew says whether git knows all of gitConfig: an older one would ignore http.curloptResolve silently.
@@ -128,6 +134,20 @@ func (f *Fetcher) gitConfig(ctx context.Context, s source, tmp string) ([]string
 // the pipe at 3 closes, which it does when saigen is killed: git's own helper for HTTP would wait for its server for ever.
 const gitScript = `ulimit -f "$0" || exit; (read -r never; kill -9 0) <&3 >/dev/null 2>&1 & exec git "$@" 3<&-`
 
+// lastBytes keeps the last of what is written to it: a server may have git print without end.
+type lastBytes struct {
+	most int
+	kept []byte
+}
+
+func (l *lastBytes) Write(p []byte) (int, error) {
+	l.kept = append(l.kept, p...)
+	if over := len(l.kept) - l.most; over > 0 {
+		l.kept = append(l.kept[:0], l.kept[over:]...)
+	}
+	return len(p), nil
+}
+
 // gitCommand runs git with nothing of the user's environment, in a process group that ends with ctx.
 func (f *Fetcher) gitCommand(ctx context.Context, tmp string, conf, args []string, stdout io.Writer) error {
 	full := []string{"-c", gitScript, strconv.FormatInt(f.limit.download/512, 10)}
@@ -140,8 +160,8 @@ func (f *Fetcher) gitCommand(ctx context.Context, tmp string, conf, args []strin
 		"PATH=" + os.Getenv("PATH"), "HOME=" + tmp, "TMPDIR=" + tmp, "LC_ALL=C",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
 	}
-	var stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = stdout, &stderr
+	stderr := &lastBytes{most: 64 << 10}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	alive, leash, err := os.Pipe()
 	if err != nil {
@@ -154,9 +174,15 @@ func (f *Fetcher) gitCommand(ctx context.Context, tmp string, conf, args []strin
 	if err = cmd.Run(); err == nil {
 		return nil
 	}
-	said := strings.TrimSpace(stderr.String())
+	said := strings.TrimSpace(string(stderr.kept))
 	if i := strings.LastIndex(said, "\n"); i >= 0 {
 		said = said[i+1:]
 	}
+	said = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) { // it may be the server that speaks, to a terminal
+			return '?'
+		}
+		return r
+	}, said)
 	return fmt.Errorf("git says: %s (%w)", said, err)
 }

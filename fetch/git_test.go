@@ -46,6 +46,7 @@ func (s *site) repository(t *testing.T, fill func(dir string)) (source, commit s
 		}
 		return strings.TrimSpace(string(out))
 	}
+	s.dirs = map[string]string{"/repo.git/": dir}
 	git("init", "-q")
 	fill(dir)
 	git("add", "-A")

@@ -48,6 +48,25 @@ func (s source) key() string {
 
 // parse reads a source in go-getter's notation: "https://host/path//folder?archive=zip", "git::https://host/path?ref=…".
 func parse(text, checksum string, allowHTTP bool) (source, error) {
+	s, q, err := locate(text, allowHTTP)
+	if err != nil {
+		return source{}, err
+	}
+	if s.format == formatGit {
+		s.sum, err = commit(q, checksum)
+	} else {
+		s.sum, err = sum(checksum)
+	}
+	if err != nil {
+		return source{}, err
+	}
+	s.url.RawQuery = q.Encode()
+	return s, nil
+}
+
+// locate reads where a source is and what is made of it, but not what it is checked by. The query is what is left of the
+// URL's: for git it may still have a ref.
+func locate(text string, allowHTTP bool) (source, url.Values, error) {
 	getter, rest := "", text
 	if m := forced.FindStringSubmatch(text); m != nil {
 		getter, rest = m[1], m[2]
@@ -56,47 +75,40 @@ func parse(text, checksum string, allowHTTP bool) (source, error) {
 	const forms = "write it as https://HOST/PATH, or for a git repository as git::https://HOST/PATH"
 	switch {
 	case err != nil || u.Opaque != "":
-		return source{}, errors.New("it is not a URL: " + forms)
+		return source{}, nil, errors.New("it is not a URL: " + forms)
 	case getter != "" && getter != formatGit:
-		return source{}, fmt.Errorf("%s:: is not taken: %s", getter, forms)
+		return source{}, nil, fmt.Errorf("%s:: is not taken: %s", getter, forms)
 	case u.Scheme == "http" && !allowHTTP:
-		return source{}, errors.New("http:// can be read and changed on its way: write https://")
+		return source{}, nil, errors.New("http:// can be read and changed on its way: write https://")
 	case u.Scheme != "https" && u.Scheme != "http":
-		return source{}, errors.New("only https:// is taken: " + forms)
+		return source{}, nil, errors.New("only https:// is taken: " + forms)
 	case u.Hostname() == "":
-		return source{}, errors.New("it names no host: " + forms)
+		return source{}, nil, errors.New("it names no host: " + forms)
 	case !hostName.MatchString(u.Hostname()) && !isAddress(u.Hostname()):
-		return source{}, fmt.Errorf("%q is not the name or address of a host", u.Hostname())
+		return source{}, nil, fmt.Errorf("%q is not the name or address of a host", u.Hostname())
 	case u.User != nil:
-		return source{}, errors.New("it holds a user or password, which everybody who has the lab would know: take it out")
+		return source{}, nil, errors.New("it holds a user or password, which everybody who has the lab would know: take it out")
 	}
 	s := source{url: u}
 	u.Fragment, u.RawFragment = "", ""
 	if s.subdir, err = cutSubdir(u); err != nil {
-		return source{}, err
+		return source{}, nil, err
 	}
 	q := u.Query()
 	for _, name := range []string{"checksum", "filename", "sshkey", "depth"} {
 		if q.Has(name) {
-			return source{}, fmt.Errorf("the parameter %s is not taken: take it out, and write the sum as checksum", name)
+			return source{}, nil, fmt.Errorf("the parameter %s is not taken: take it out, and write the sum as checksum", name)
 		}
 	}
 	if getter == formatGit {
 		s.format = formatGit
-		s.sum, err = commit(q, checksum)
-	} else {
-		if s.format, err = format(u, q); err == nil {
-			s.sum, err = sum(checksum)
-		}
-	}
-	if err != nil {
-		return source{}, err
+	} else if s.format, err = format(u, q); err != nil {
+		return source{}, nil, err
 	}
 	if s.format == formatFile && s.subdir != "" {
-		return source{}, fmt.Errorf("it is a single file, in which there is no %q; an archive is known by its name, or by ?archive=tar.gz", s.subdir)
+		return source{}, nil, fmt.Errorf("it is a single file, in which there is no %q; an archive is known by its name, or by ?archive=tar.gz", s.subdir)
 	}
-	u.RawQuery = q.Encode()
-	return s, nil
+	return s, q, nil
 }
 
 func isAddress(host string) bool {

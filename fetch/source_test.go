@@ -106,4 +106,13 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s: %v", a, err)
 		}
 	}
+	f.Public = true
+	for _, a := range []string{"10.1.2.3", "172.16.0.1", "192.168.1.1", "fd12::1", "100.64.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1"} {
+		if f.allowed(netip.MustParseAddr(a)) == nil {
+			t.Errorf("%s is allowed to a fetched lab", a)
+		}
+	}
+	if err := f.allowed(netip.MustParseAddr("192.0.2.1")); err != nil {
+		t.Error(err)
+	}
 }
