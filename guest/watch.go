@@ -59,6 +59,7 @@ func observe(ctx context.Context, p lab.Probe, resumed *atomic.Int64, pace *pace
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	seen := resumed.Load()
+	clock := since(time.Now())
 	for planned := time.Now(); ; {
 		select {
 		case <-ctx.Done():
@@ -73,6 +74,7 @@ func observe(ctx context.Context, p lab.Probe, resumed *atomic.Int64, pace *pace
 		planned = planned.Add(began.Sub(due)) // held back by us, not by the host
 		if n := resumed.Load(); n != seen {
 			seen, planned = n, began // how long the machine was frozen is no lateness of the host
+			clock = since(began)     // which has set the clock
 		}
 		stop := pulse()
 		o := lookOnce(ctx, p.Timeout, look)
@@ -86,7 +88,9 @@ func observe(ctx context.Context, p lab.Probe, resumed *atomic.Int64, pace *pace
 			continue
 		}
 		ended := time.Now()
-		o.At, o.Took, o.Late = began, ended.Sub(began), max(0, began.Sub(planned), late)
+		o.Took, o.Late = ended.Sub(began), max(0, began.Sub(planned), late)
+		o.At, _ = clock.read(began)
+		_, o.Stepped = clock.read(ended)
 		if err := send(o); err != nil {
 			return nil // the host has gone
 		}
@@ -119,4 +123,24 @@ func lookOnce(ctx context.Context, timeout time.Duration, look func(context.Cont
 		return lab.Observation{Err: err.Error()}
 	}
 	return o
+}
+
+// steady is a clock that shows the calendar's time when it is made, and then goes on by the monotonic one: nobody can set it.
+type steady struct{ start time.Time }
+
+func since(now time.Time) steady { return steady{now} }
+
+// read returns the steady time at a time that time.Now has returned, and by how much the calendar's is ahead of it: by how much that
+// has been set. The two are not read at one instant, so that what is less than a millisecond is nothing.
+func (s steady) read(now time.Time) (at time.Time, stepped time.Duration) {
+	return s.readAs(now.Round(0), now.Sub(s.start))
+}
+
+// readAs is read, with what the calendar says and the time that has passed apart.
+func (s steady) readAs(calendar time.Time, passed time.Duration) (at time.Time, stepped time.Duration) {
+	at = s.start.Round(0).Add(passed)
+	if stepped = calendar.Sub(at); stepped.Abs() < time.Millisecond {
+		stepped = 0
+	}
+	return at, stepped
 }

@@ -235,3 +235,22 @@ func TestLooksThatCostMuch(t *testing.T) {
 		}
 	})
 }
+
+// Somebody sets the machine's clock: what the two clocks say is read apart, and a look keeps the time that it would have had.
+func TestSteady(t *testing.T) {
+	start := time.Now()
+	clock := since(start)
+	for _, by := range []time.Duration{0, time.Hour, -time.Hour, 300 * time.Microsecond} {
+		at, stepped := clock.readAs(start.Round(0).Add(2*time.Second+by), 2*time.Second)
+		want := by
+		if by.Abs() < time.Millisecond {
+			want = 0
+		}
+		if !at.Equal(start.Add(2*time.Second).Round(0)) || stepped != want {
+			t.Errorf("set by %v: %v, stepped %v", by, at.Sub(start), stepped)
+		}
+	}
+	if at, stepped := clock.read(start.Add(time.Second)); at.Sub(start) != time.Second || stepped != 0 {
+		t.Errorf("a second later it is %v later, stepped %v", at.Sub(start), stepped)
+	}
+}

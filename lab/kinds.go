@@ -97,9 +97,11 @@ type Problem struct {
 
 // Observation is one look of one assertion.
 type Observation struct {
-	At      time.Time          `json:"at"`             // the machine's clock when the look began
-	Took    time.Duration      `json:"took"`           // nanoseconds
-	Late    time.Duration      `json:"late,omitempty"` // how long the host kept the machine from looking, at the start or meanwhile, in nanoseconds
+	At   time.Time     `json:"at"`             // the machine's clock when the look began
+	Took time.Duration `json:"took"`           // nanoseconds
+	Late time.Duration `json:"late,omitempty"` // how long the host kept the machine from looking, at the start or meanwhile, in nanoseconds
+	// Stepped is by how much the machine's clock had been set since the watch began, in nanoseconds. At is as if it had not been.
+	Stepped time.Duration      `json:"stepped,omitempty"`
 	Values  map[string]float64 `json:"values,omitempty"`
 	Lines   []string           `json:"lines,omitempty"` // evidence as text: addresses, log lines
 	Summary string             `json:"summary,omitempty"`

@@ -218,8 +218,9 @@ func (m *Machine) Watch(ctx context.Context, p lab.Probe, each func(lab.Observat
 	if p.Every <= 0 {
 		return fmt.Errorf("cannot watch %s every %s", p.Address, p.Every)
 	}
+	ahead := m.ahead()
 	for next := time.Now(); ; {
-		if seen, ok := m.look(ctx, o, p, next); ok {
+		if seen, ok := m.look(ctx, o, p, next, ahead); ok {
 			each(seen)
 		}
 		// A look that took longer than its turn makes the next one late; turns that were missed are not made up for.
@@ -236,14 +237,14 @@ func (m *Machine) Watch(ctx context.Context, p lab.Probe, each func(lab.Observat
 	}
 }
 
-// look observes once; false when ctx or the machine ended meanwhile.
-func (m *Machine) look(ctx context.Context, o lab.Observer, p lab.Probe, planned time.Time) (lab.Observation, bool) {
+// look observes once; false when ctx or the machine ended meanwhile. ahead is by how much the clock was when the watch began.
+func (m *Machine) look(ctx context.Context, o lab.Observer, p lab.Probe, planned time.Time, ahead time.Duration) (lab.Observation, bool) {
 	limited, cancel := ctx, context.CancelFunc(func() {})
 	if p.Timeout > 0 {
 		limited, cancel = context.WithTimeout(ctx, p.Timeout)
 	}
 	defer cancel()
-	at, ahead := time.Now(), m.offset()
+	at := time.Now()
 	seen, err := o.Observe(limited, m.World)
 	if ctx.Err() != nil || m.gone() != nil {
 		return lab.Observation{}, false
@@ -251,7 +252,7 @@ func (m *Machine) look(ctx context.Context, o lab.Observer, p lab.Probe, planned
 	if err != nil {
 		seen = lab.Observation{Err: err.Error()}
 	}
-	seen.At, seen.Took, seen.Late = at.Add(ahead), time.Since(at), max(0, at.Sub(planned))
+	seen.At, seen.Took, seen.Late, seen.Stepped = at.Add(ahead), time.Since(at), max(0, at.Sub(planned)), m.ahead()-ahead
 	return seen, true
 }
 

@@ -32,6 +32,7 @@ type World struct {
 	commands   []lab.Command
 	running    int
 	clock      time.Duration
+	host       time.Duration // by how much the host's clock has been set
 	handler    Handler
 	lost       chan struct{}
 	loseOnce   func()
@@ -83,10 +84,27 @@ func (w *World) SetClock(d time.Duration) {
 	w.clock = d
 }
 
+// SetHostClock says that the host's clock has been set by d; the machine's with it where it shares it, as a container does.
+func (w *World) SetHostClock(d time.Duration, shared bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.host += d; !shared {
+		w.clock -= d
+	}
+}
+
+// offset is by how much the machine's clock is ahead of the host's.
 func (w *World) offset() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.clock
+}
+
+// ahead is by how much it is ahead of the clock that nobody has set.
+func (w *World) ahead() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.host + w.clock
 }
 
 // copied is a world in the same state, in which no command runs and nothing was lost.
@@ -104,7 +122,7 @@ func (w *World) copied() *World {
 	for at, l := range w.listeners {
 		out.listeners[at] = slices.Clone(l)
 	}
-	out.processes, out.clock = slices.Clone(w.processes), w.clock
+	out.processes, out.clock, out.host = slices.Clone(w.processes), w.clock, w.host
 	return out
 }
 

@@ -21,6 +21,7 @@ const lookTimeout = 30 * time.Second
 type arm struct {
 	r     *Runner
 	l     *lab.Lab
+	clock           // of the trial
 	id    lab.RunID // of what it makes on the host
 	name  string
 	ev    *evidence
@@ -50,7 +51,7 @@ type arm struct {
 
 func newArm(t *attempt, name string, p *pace) *arm {
 	a := &arm{
-		r: t.r, l: t.l, id: armID(t.r.Run, t.slot, name), name: name, ev: t.ev, pace: p,
+		r: t.r, l: t.l, clock: t.clock, id: armID(t.r.Run, t.slot, name), name: name, ev: t.ev, pace: p,
 		seen: map[string][]lab.Observation{}, news: make(chan struct{}),
 	}
 	a.emit = func(e Event) {
@@ -153,7 +154,7 @@ func (a *arm) hold(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return a.pass(ctx, held-time.Since(began))
+	return a.pass(ctx, held-a.now().Sub(began))
 }
 
 // baseline starts the sampling and waits for the first observation of every assertion.
@@ -305,7 +306,7 @@ func (a *arm) apply(ctx context.Context, rem lab.Remedy) error {
 
 // pass waits for a time, and then until every look that began in it has been heard of.
 func (a *arm) pass(ctx context.Context, d time.Duration) error {
-	end := time.Now().Add(d)
+	end := a.now().Add(d)
 	if err := a.wait(ctx, d, func() bool { return false }); !errors.Is(err, errTimeout) {
 		return err
 	}

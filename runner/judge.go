@@ -356,7 +356,7 @@ func slipped(arms []Arm) string {
 	for _, a := range arms {
 		for _, c := range a.Clocks {
 			if c.Slip.Abs() > mostLate {
-				return fmt.Sprintf("the clock of %s slipped by %.1f s against the host's while the %s arm ran: the host was suspended or overloaded",
+				return fmt.Sprintf("the clock of %s slipped by %.1f s against the host's while the %s arm ran: the host was suspended or overloaded, or somebody has set a clock",
 					c.Machine, c.Slip.Abs().Seconds(), a.Name)
 			}
 		}

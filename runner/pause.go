@@ -50,7 +50,7 @@ func (a *arm) pause(point Point, why, subject string) {
 	p.Machine, p.Account = a.concerned(subject)
 	a.closePhase()
 	a.mu.Lock()
-	a.phases = append(a.phases, Phase{Kind: Paused, Why: why, Start: now()})
+	a.phases = append(a.phases, Phase{Kind: Paused, Why: why, Start: a.now()})
 	a.appearedNow = map[string]bool{}
 	a.mu.Unlock()
 	a.emit(Event{Type: PhaseStarted, Text: why})

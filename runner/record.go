@@ -81,7 +81,7 @@ type Clock struct {
 	// Offset is the machine's clock minus the host's at the baseline. It has been taken off from the times of the
 	// machine's observations, so these are the host's, as the phases' are.
 	Offset time.Duration `json:"offset"`
-	// Slip is by how much the offset had changed at the end of the arm.
+	// Slip is by how much the offset had changed at the end of the arm, or in the middle of it where that was more.
 	Slip time.Duration `json:"slip,omitempty"`
 }
 

@@ -49,6 +49,8 @@ type Runner struct {
 	// after ctx has ended. Arms may come to one side by side.
 	Pause   func(ctx context.Context, p Pause)
 	PauseAt map[Point]bool
+	// Calendar, where set, is the host's clock that people set, instead of the real one.
+	Calendar func() time.Time
 	// Drift, where set, says which packages of a prepared lab differ from those it was last found good with.
 	Drift func(*lab.Lab) []string
 

@@ -18,11 +18,12 @@ type attempt struct {
 	slot int // of those that run side by side; 1 is the first
 	ev   *evidence
 	tell func(Event)
+	clock
 }
 
 // newAttempt tells that a trial starts and makes its folder.
 func (r *Runner) newAttempt(l *lab.Lab, n, slot int) (*attempt, error) {
-	t := &attempt{r: r, l: l, n: n, slot: slot}
+	t := &attempt{r: r, l: l, n: n, slot: slot, clock: newClock(r.Calendar)}
 	t.tell = func(e Event) {
 		e.Variant, e.Trial = l.Variant.String(), n
 		r.tell(e)

@@ -17,7 +17,8 @@ const waitsKept = 10 * time.Minute
 // waits is for how long the processors of one machine have waited for the host's: a page of an emulated machine is slow when
 // the host has other work, and nothing in the machine can tell.
 type waits struct {
-	of lab.Waiter
+	of  lab.Waiter
+	now func() time.Time // the arm's
 
 	mu    sync.Mutex
 	notes []note // the oldest first
@@ -33,7 +34,7 @@ func (a *arm) countWaits() {
 	a.waits = map[lab.MachineRef]*waits{}
 	for _, m := range a.machines {
 		if w, ok := m.(lab.Waiter); ok {
-			waits := &waits{of: w}
+			waits := &waits{of: w, now: a.now}
 			waits.note()
 			a.waits[m.Ref()] = waits
 			a.watchers.Go(func() { waits.run(a.watch) })
@@ -62,7 +63,7 @@ func (w *waits) note() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at := now()
+	at := w.now()
 	w.notes = append(w.notes, note{at, waited})
 	if len(w.notes) > 1 && w.notes[1].at.Before(at.Add(-waitsKept)) {
 		w.notes = w.notes[1:]

@@ -48,7 +48,8 @@ func TestWaitsDuring(t *testing.T) {
 }
 
 func TestWaitsForget(t *testing.T) {
-	w := &waits{of: &waiter{waited: []time.Duration{1}}, notes: []note{{at: now().Add(-3 * waitsKept)}, {at: now().Add(-2 * waitsKept)}}}
+	now := newClock(nil).now
+	w := &waits{of: &waiter{waited: []time.Duration{1}}, now: now, notes: []note{{at: now().Add(-3 * waitsKept)}, {at: now().Add(-2 * waitsKept)}}}
 	w.note()
 	w.note()
 	if len(w.notes) != 3 { // one is before what is kept: a look may have begun between it and the next

@@ -33,6 +33,7 @@ func (a *arm) observed(s lab.Assertion, o lab.Observation) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	o.At = a.hostTime(s.Machine, o)
+	a.stepped(s.Machine, o.Stepped)
 	o.Late = max(o.Late, a.waits[s.Machine].during(o))
 	phase := a.current()
 	a.seen[s.Address()] = append(a.seen[s.Address()], o)
@@ -98,13 +99,10 @@ func (a *arm) wait(ctx context.Context, most time.Duration, done func() bool) er
 	}
 }
 
-// now has no monotonic part, so that stored times give the same differences.
-func now() time.Time { return time.Now().Round(0) }
-
 func (a *arm) phase(kind PhaseKind, remedy string, budget time.Duration) {
 	a.closePhase()
 	a.mu.Lock()
-	a.phases = append(a.phases, Phase{Kind: kind, Remedy: remedy, Start: now()})
+	a.phases = append(a.phases, Phase{Kind: kind, Remedy: remedy, Start: a.now()})
 	a.appearedNow = map[string]bool{}
 	a.mu.Unlock()
 	a.emit(Event{Type: PhaseStarted, Budget: budget})
@@ -114,7 +112,7 @@ func (a *arm) closePhase() {
 	a.mu.Lock()
 	open := len(a.phases) > 0 && a.phases[len(a.phases)-1].End.IsZero()
 	if open {
-		a.phases[len(a.phases)-1].End = now()
+		a.phases[len(a.phases)-1].End = a.now()
 	}
 	a.mu.Unlock()
 	if open {
