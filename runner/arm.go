@@ -93,10 +93,10 @@ func (a *arm) fail(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		err = infra(ctx.Err(), "interrupted")
 		a.failed = err.Error()
-		a.emit(failed(err))
+		a.emit(a.r.failed(err))
 	default:
 		a.failed = err.Error()
-		a.emit(failed(err))
+		a.emit(a.r.failed(err))
 		a.pause(AtFailure, err.Error(), a.blamed(err))
 	}
 	return err

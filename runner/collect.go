@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -21,7 +20,7 @@ func (t *attempt) keepSeen(ctx context.Context, a *arm) {
 		}
 	}
 	if len(seen) > 0 {
-		if err := writeJSON(filepath.Join(t.ev.folder, AccountsFile), seen); err != nil {
+		if err := t.ev.json(AccountsFile, seen); err != nil {
 			t.tell(Event{Type: Warning, Text: fmt.Sprintf("cannot keep what the accounts see: %v", err)})
 		}
 	}

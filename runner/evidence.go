@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,12 +34,14 @@ type StoredObservation struct {
 	lab.Observation
 }
 
-// evidence is the folder of one trial.
+// evidence is the folder of one trial. What could not be written to it is missed: see whole.
 type evidence struct {
 	folder string
 
 	mu           sync.Mutex // both arms write
 	observations *os.File
+	size         int64 // of its whole lines
+	lost         error // the first that could not be written
 }
 
 // newEvidence makes the trial's folder and freezes the lab in it: a run whose inputs are not recorded cannot exist.
@@ -47,23 +50,22 @@ func newEvidence(run string, l *lab.Lab, trial int) (*evidence, error) {
 	if err := os.MkdirAll(filepath.Join(folder, LogsFolder), 0o755); err != nil {
 		return nil, err
 	}
-	if err := writeJSON(filepath.Join(folder, LabFile), l); err != nil {
+	e := &evidence{folder: folder}
+	if err := e.json(LabFile, l); err != nil {
 		return nil, err
 	}
 	if l.Story != "" {
 		story, err := readFile(l, l.Story) // a link must not lead out of the lab
 		if err == nil {
-			err = os.WriteFile(filepath.Join(folder, StoryFile), story, 0o644)
+			err = e.write(StoryFile, story)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	f, err := os.Create(filepath.Join(folder, ObservationsFile))
-	if err != nil {
-		return nil, err
-	}
-	return &evidence{folder: folder, observations: f}, nil
+	var err error
+	e.observations, err = os.OpenFile(filepath.Join(folder, ObservationsFile), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o644)
+	return e, err
 }
 
 // trialFolder is "bookworm,port_taken,1": the chosen values in axis order, and the repetition.
@@ -80,29 +82,64 @@ func (e *evidence) observation(arm, phase, address string, o lab.Observation) er
 	if err != nil {
 		return err
 	}
+	line = append(line, '\n')
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_, err = e.observations.Write(append(line, '\n'))
+	if _, err = e.observations.Write(line); err != nil {
+		// On a full disk half of it may have been written, and the next one must not stand behind it.
+		return e.miss(errors.Join(err, e.observations.Truncate(e.size)))
+	}
+	e.size += int64(len(line))
+	return nil
+}
+
+// miss notes what could not be written; e.mu is held.
+func (e *evidence) miss(err error) error {
+	if e.lost == nil {
+		e.lost = err
+	}
 	return err
 }
 
-func (e *evidence) log(arm, name string, data []byte) error {
-	return os.WriteFile(filepath.Join(e.folder, LogsFolder, arm+"-"+name+".log"), data, 0o644)
+// whole says what is missing of the evidence; nil: it is all there, and on the disk. What it would prove must not be told before.
+func (e *evidence) whole() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lost == nil {
+		e.lost = e.observations.Sync()
+	}
+	return e.lost
 }
 
-func (e *evidence) verdict(o *Outcome) error {
-	return writeJSON(filepath.Join(e.folder, VerdictFile), o)
+// write writes a file of the folder, whole or not at all.
+func (e *evidence) write(name string, data []byte) error {
+	path := filepath.Join(e.folder, name)
+	err := os.WriteFile(path+".new", data, 0o644)
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err == nil {
+		return nil
+	}
+	_ = os.Remove(path + ".new")
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.miss(err)
 }
 
-func (e *evidence) close() { _ = e.observations.Close() }
-
-func writeJSON(path string, v any) error {
+func (e *evidence) json(name string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(data, '\n'), 0o644)
+	return e.write(name, append(data, '\n'))
 }
+
+func (e *evidence) log(arm, name string, data []byte) error {
+	return e.write(filepath.Join(LogsFolder, arm+"-"+name+".log"), data)
+}
+
+func (e *evidence) close() { _ = e.observations.Close() }
 
 // log keeps what a machine or a remedy of the arm has printed.
 func (a *arm) log(name string, data []byte) error {

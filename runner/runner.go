@@ -54,6 +54,8 @@ type Runner struct {
 	// Drift, where set, says which packages of a prepared lab differ from those it was last found good with.
 	Drift func(*lab.Lab) []string
 
+	// Advise, where set, says what a user can do about an error that is owed to the host, such as a full disk; empty: it knows nothing.
+	Advise func(error) string
 	// Mask, where set, hides what must not be written down in what a machine or a remedy has printed.
 	Mask func(string) string
 	// Seen, where set, says what commands of each account of a machine see; it is kept as accounts.json.
@@ -158,7 +160,7 @@ func (r *Runner) prepare(ctx context.Context, l *lab.Lab, tell func(Event)) erro
 		return nil
 	}
 	err = infra(err, "cannot prepare the images of "+l.Name)
-	tell(failed(err))
+	tell(r.failed(err))
 	return err
 }
 
@@ -203,10 +205,19 @@ func infra(err error, what string) *lab.InfraError {
 	return out
 }
 
-func failed(err error) Event {
+func (r *Runner) failed(err error) Event {
 	e := Event{Type: Failed, Text: err.Error()}
 	if i := (*lab.InfraError)(nil); errors.As(err, &i) {
 		e.Hint, e.Tail = i.Hint, i.Tail
 	}
+	e.Hint = r.hint(err, e.Hint)
 	return e
+}
+
+// hint is what a user can do about an error: what Advise knows, and what the error says itself.
+func (r *Runner) hint(err error, own string) string {
+	if r.Advise == nil {
+		return own
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(r.Advise(err)+"; "+own, "; "), "; ")
 }

@@ -94,7 +94,7 @@ func (r *Runner) forget(ctx context.Context) {
 			continue
 		}
 		if err := f.Forget(ctx, b.by.id, b.by.l, key); err != nil {
-			e := failed(err)
+			e := r.failed(err)
 			e.Type, e.Text = Warning, "cannot remove the snapshot of this run, which no other run finds: "+e.Text
 			r.tell(e)
 		}
@@ -271,7 +271,7 @@ func (a *arm) atBaseline(ctx context.Context) error {
 
 // warn tells of an error that the arm can live with.
 func (a *arm) warn(err error, what string) {
-	e := failed(err)
+	e := a.r.failed(err)
 	e.Type, e.Text = Warning, what+": "+e.Text
 	a.emit(e)
 }

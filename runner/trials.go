@@ -51,12 +51,15 @@ func (r *Runner) trial(ctx context.Context, l *lab.Lab, n, slot int) (*Outcome, 
 	o.Trial, o.Started, o.Took, o.Folder = n, began, time.Since(began), t.ev.folder
 	o.Drift = r.drift(l)
 	if e := (*lab.InfraError)(nil); errors.As(err, &e) {
-		o.Hint, o.Tail = e.Hint, e.Tail
+		o.Hint, o.Tail = r.hint(err, e.Hint), e.Tail
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if err := t.ev.verdict(&o); err != nil {
+	if err := t.ev.whole(); err != nil { // half of the evidence proves nothing
+		return nil, err
+	}
+	if err := t.ev.json(VerdictFile, &o); err != nil {
 		return nil, err
 	}
 	t.tell(Event{Type: TrialEnded, Outcome: &o})
