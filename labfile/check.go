@@ -128,6 +128,10 @@ func (d *decoder) checkPath(v reflect.Value, p lab.Path, at hcl.Range) {
 		d.fail(at, "Path leaves the folder", "%s. Paths are relative to the file that they are written in, and stay in its folder, so that a lab is complete in itself.", err)
 		return
 	}
+	if word := oddPart(string(p)); word != "" {
+		d.fail(at, "Wrong path", "%q has a part that %s. Rename the file.", string(p), word)
+		return
+	}
 	rel, err := filepath.Rel(d.rootOf, filepath.Join(d.block.base, filepath.FromSlash(string(p))))
 	if err != nil || !filepath.IsLocal(rel) {
 		d.fail(at, "Path in a fetched file", "This file was fetched from elsewhere. What it names by path would not lie in the lab's folder. Copy both next to the lab.")

@@ -136,8 +136,8 @@ func (r *reader) axisBlock(d *declarations, b *block) {
 	}
 	for i, v := range in.Values {
 		at := dec.elementRange("values", i)
-		if !valueForm.MatchString(v) {
-			r.fail(at, "Wrong axis value", "%q cannot be written in a filter. Use letters, digits, \".\", \"_\", \"+\" and \"-\", beginning with a letter or digit.", v)
+		if !valueForm.MatchString(v) || len(v) > 64 {
+			r.fail(at, "Wrong axis value", "%q cannot be written in a filter, and in the name of a folder. Use letters, digits, \".\", \"_\", \"+\" and \"-\", beginning with a letter or digit, 64 of them at most.", v)
 		}
 		if slices.Contains(in.Values[:i], v) {
 			r.fail(at, "Duplicate axis value", "%q is in the list twice. Each value makes variants of its own.", v)
@@ -166,6 +166,14 @@ func (r *reader) choices(d *declarations) {
 			}
 		}
 		d.variants = longer
+	}
+	const most = 200 // with its number, a trial's folder is named by all of its values
+	for _, v := range d.variants {
+		if n := len(v.String()); n > most {
+			r.fail(d.axes[len(d.axes)-1].at, "Too many axes", "With this axis a variant has a name of %d letters, and %d is the most: each of its trials has a folder that is called by it. Shorten the values.", n, most)
+			d.broken = true
+			return
+		}
 	}
 }
 

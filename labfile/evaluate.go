@@ -89,7 +89,10 @@ func (e *evaluator) kindsExist() {
 
 // one evaluates one variant.
 func (e *evaluator) one(v lab.Variant) *lab.Lab {
-	l := &lab.Lab{Name: e.name, Title: e.title, Story: e.story, Dir: e.rootOf, Variant: v, Expect: e.expect[v.String()].verdict, Rate: e.expect[v.String()].rate, Needs: e.declarations.needs}
+	l := &lab.Lab{
+		Name: e.name, Title: e.title, Story: e.story, Dir: e.rootOf, From: e.From, Variant: v,
+		Expect: e.expect[v.String()].verdict, Rate: e.expect[v.String()].rate, Needs: e.needed(),
+	}
 	s, present := e.scopeFor(v)
 	for _, b := range present {
 		d := newDecoder(e.reader, s, b)

@@ -31,6 +31,11 @@ type Loader struct {
 	// Fetch brings an include from elsewhere to this host, checks its sum, and returns the file, or the folder that
 	// holds include.hcl. nil: such includes are an error.
 	Fetch func(source, checksum string) (path string, err error)
+	// From is where the lab was fetched from, with its checksum; empty: somebody of this host has written it, or read it.
+	// What nobody has read is refused what would reach this host: see untrusted.go.
+	From string
+	// Within is the folder that was fetched, with a From: no file outside of it is read. It is absolute.
+	Within string
 }
 
 // File is a lab file that has been read and found right, evaluated for every variant.

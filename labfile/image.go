@@ -37,8 +37,10 @@ type cBlock struct {
 var (
 	suiteForm    = regexp.MustCompile(`^[a-z]+$`)
 	snapshotForm = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`)
-	packageForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+|/[a-z-]+)?$`)
-	digestForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
+	// What package image takes: no name that apt would take for a file, a pattern or a removal, and no reference that podman
+	// would take for one of its other transports, which read files of the host ("dir:/etc/…", "oci-archive:/…").
+	packageForm = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*[a-z0-9+](=[0-9A-Za-z.+:~-]+)?$`)
+	digestForm  = regexp.MustCompile(`^([a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*@sha256:[0-9a-f]{64}$`)
 )
 
 // suites are Debian's releases that saigen knows of, oldest first.
@@ -130,7 +132,7 @@ func (e *evaluator) packages(d *decoder, in imageBlock) {
 	}
 	for i, p := range in.Packages {
 		if !packageForm.MatchString(p) {
-			e.fail(d.elementRange("packages", i), "Wrong package name", "%q is not the name of a Debian package. Write NAME, NAME=VERSION or NAME/SUITE, in lower case.", p)
+			e.fail(d.elementRange("packages", i), "Wrong package name", "%q is not the name of a Debian package. Write NAME or NAME=VERSION, in lower case.", p)
 		} else if slices.Contains(in.Packages[:i], p) {
 			e.fail(d.elementRange("packages", i), "Duplicate package", "%q is in the list already.", p)
 		}

@@ -155,19 +155,17 @@ func (r *reader) include(b *block) []*block {
 		return nil
 	}
 	path := filepath.Join(b.base, filepath.FromSlash(in.Source))
-	if !inside(filepath.Dir(r.labDir), path) {
-		r.fail(at, "Include from outside",
-			"A lab may include files from its own folder and from the folder around it, %q, where its sister labs lie; %q is outside. Move the file there.",
-			filepath.Dir(r.shown), in.Source)
+	if !inside(r.around(), path) {
+		r.outside(in.Source, at)
 		return nil
 	}
-	root, err := os.OpenRoot(filepath.Dir(r.labDir))
+	root, err := os.OpenRoot(r.around())
 	if err != nil {
 		r.fail(at, "Cannot read the included file", "The folder around the lab cannot be opened: %s.", pathError(err))
 		return nil
 	}
-	defer func() { _ = root.Close() }()                  // opened for reading only
-	rel, _ := filepath.Rel(filepath.Dir(r.labDir), path) // cannot fail: path is inside
+	defer func() { _ = root.Close() }()      // opened for reading only
+	rel, _ := filepath.Rel(r.around(), path) // cannot fail: path is inside
 	if st, err := root.Stat(rel); err == nil && st.IsDir() {
 		path, rel = filepath.Join(path, IncludeName), filepath.Join(rel, IncludeName)
 	}
@@ -183,6 +181,25 @@ func (r *reader) include(b *block) []*block {
 		return nil
 	}
 	return r.parseIncluded(src, path, at)
+}
+
+// around is the folder that local includes may lie in.
+func (r *reader) around() string {
+	if dir := filepath.Dir(r.labDir); r.From == "" || inside(r.Within, dir) {
+		return dir
+	}
+	return r.labDir // what lies around it is this host's
+}
+
+func (r *reader) outside(source string, at hcl.Range) {
+	if r.From != "" {
+		r.fail(at, "Include from outside",
+			"A fetched lab may include files of its own folder, and of the folder around it as far as that was fetched with it; %q is outside, and belongs to this host. Nothing of this host is read for a lab that nobody here has read.", source)
+		return
+	}
+	r.fail(at, "Include from outside",
+		"A lab may include files from its own folder and from the folder around it, %q, where its sister labs lie; %q is outside. Move the file there.",
+		filepath.Dir(r.shown), source)
 }
 
 func (r *reader) includeRemote(b *block, in includeBlock, at hcl.Range) []*block {

@@ -49,6 +49,7 @@ var (
 func (e *evaluator) vagrant(d *decoder, l *lab.Lab) {
 	var in vagrantBlock
 	d.decode(&in)
+	e.noVagrant(d)
 	if d.good["file"] && d.good["box"] {
 		second := d.attrName("box")
 		if file := d.attrName("file"); file.Start.Byte > second.Start.Byte {

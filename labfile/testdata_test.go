@@ -29,7 +29,14 @@ func TestFixtures(t *testing.T) {
 				if err == nil {
 					path = filepath.Join(dir, "sub")
 				}
-				f, diags := Load(path, testKinds(), readCompose)
+				loader := Loader{Kinds: testKinds(), Stacks: readCompose}
+				if strings.HasPrefix(filepath.Base(dir), "fetched") { // as one that came from elsewhere, with all that is in the folder
+					loader.From = "git::https://labs.test/" + filepath.Base(dir) + "?ref=0123456789abcdef0123456789abcdef01234567"
+					if loader.Within, err = filepath.Abs(dir); err != nil {
+						t.Fatal(err)
+					}
+				}
+				f, diags := loader.Load(path)
 				compare(t, dir, diags)
 				if (group == "good") == diags.HasErrors() {
 					t.Errorf("errors: %v, in a folder of %s ones", diags.HasErrors(), group)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -30,19 +31,29 @@ func (d Diagnostic) write(b *bytes.Buffer, width int, colour bool) {
 			start = "\x1b[1;33m"
 		}
 	}
-	fmt.Fprintf(b, "%s%s:%s %s\n\n", start, word, stop, d.Summary)
+	fmt.Fprintf(b, "%s%s:%s %s\n\n", start, word, stop, printable(d.Summary))
 	if d.Place.File != "" {
-		fmt.Fprintf(b, "  on %s", d.Place)
+		fmt.Fprintf(b, "  on %s", printable(d.Place.String()))
 		if in := d.context(); in != "" {
-			fmt.Fprintf(b, ", in %s", in)
+			fmt.Fprintf(b, ", in %s", printable(in))
 		}
 		b.WriteString(":\n")
 		d.snippet(b, start, stop)
 		b.WriteByte('\n')
 	}
 	if d.Detail != "" {
-		fmt.Fprintf(b, "%s\n\n", wrap(d.Detail, width))
+		fmt.Fprintf(b, "%s\n\n", wrap(printable(d.Detail), width))
 	}
+}
+
+// printable is a text of the lab without what would make a terminal do something: it may come from anywhere.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, s)
 }
 
 // context names the block around the place, as HCL's parser knows it.
@@ -68,7 +79,7 @@ func (d Diagnostic) snippet(b *bytes.Buffer, start, stop string) {
 		to = d.Place.start + i
 	}
 	line := strings.TrimRight(string(src[from:to]), "\r")
-	fmt.Fprintf(b, "%4d: %s\n", d.Place.Line, line)
+	fmt.Fprintf(b, "%4d: %s\n", d.Place.Line, printable(line))
 
 	before := string(src[from:d.Place.start])
 	guilty := src[d.Place.start:max(d.Place.start, min(d.Place.end, to))]

@@ -28,7 +28,7 @@ const mostBytes = 64 << 20
 // the lab's folder that it mounts. dir is the lab's folder. Mistakes in the compose file are *lab.PlaceError, joined.
 func Read(dir string, s lab.Stack) (lab.Stack, error) {
 	file := filepath.Join(dir, filepath.FromSlash(string(s.Compose)))
-	source, err := os.ReadFile(file)
+	source, err := readFile(file)
 	if err != nil {
 		return s, err
 	}
@@ -63,6 +63,22 @@ func Read(dir string, s lab.Stack) (lab.Stack, error) {
 	return s, errors.Join(append(problems, errs...)...)
 }
 
+// mostCompose bounds a compose file, in bytes.
+const mostCompose = 256 << 10
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, mostCompose+1))
+	if err == nil && len(data) > mostCompose {
+		err = fmt.Errorf("the compose file is larger than %d KiB", mostCompose>>10)
+	}
+	return data, err
+}
+
 // load reads the compose file as podman-compose would see it in the machine: with the variables of the stack and
 // none of the host's.
 func load(file string, source []byte, s lab.Stack, unset *[]string) (*types.Project, error) {
@@ -74,7 +90,7 @@ func load(file string, source []byte, s lab.Stack, unset *[]string) (*types.Proj
 	}
 	return loader.LoadWithContext(context.Background(), details, func(o *loader.Options) {
 		o.SetProjectName(s.Name, true)
-		o.SkipInclude, o.SkipExtends, o.SkipResolveEnvironment = true, true, true
+		o.SkipInclude, o.SkipExtends, o.SkipResolveEnvironment, o.SkipResolveLabels = true, true, true, true
 		o.Interpolate.LookupValue = func(key string) (string, bool) {
 			v, ok := s.Env[key]
 			if !ok && !slices.Contains(*unset, key) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -117,6 +118,76 @@ func TestReadLinkOutside(t *testing.T) {
 	s, err := Read(dir, declared)
 	if err == nil {
 		t.Errorf("the link was taken: %v", s.Files)
+	}
+}
+
+// Nothing of this host is read for a compose file, whatever it names: not its environment, and no file beside the lab's.
+func TestReadNothingOfTheHost(t *testing.T) {
+	const secret = "a-secret-of-this-host"
+	t.Setenv("HOST_SECRET", secret)
+	outside := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(outside, []byte("KEY="+secret+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	extended := "services:\n  base:\n    image: localhost/app\n    command: " + secret + "\n"
+	other := filepath.Join(t.TempDir(), "compose.yaml")
+	if err := os.WriteFile(other, []byte(extended), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(filepath.Dir(outside))
+	if err := os.WriteFile(".env", []byte("HOST_SECRET="+secret+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const app = "services:\n  app:\n    image: localhost/app\n"
+	for name, c := range map[string]struct{ compose, want string }{
+		"variable":             {app + "    command: [\"${HOST_SECRET}\"]\n", "Variable not set"},
+		"variable by default":  {app + "    command: [\"${HOST_SECRET:-x}\"]\n", ""},
+		"environment":          {app + "    environment: [HOST_SECRET, HOME]\n", ""},
+		"env_file":             {app + "    env_file: " + outside + "\n", "Path outside the lab"},
+		"env_file above":       {app + "    env_file: ../../../../etc/passwd\n", "Path outside the lab"},
+		"env_file, optional":   {app + "    env_file: [{path: " + outside + ", required: false}]\n", "Path outside the lab"},
+		"label_file":           {app + "    label_file: " + outside + "\n", ""},
+		"label_file, missing":  {app + "    label_file: /nonexistent\n", ""}, // looking would be an error
+		"home":                 {app + "    volumes: [\"~/.ssh:/x\"]\n", "Path outside the lab"},
+		"long volume":          {app + "    volumes: [{type: bind, source: /etc, target: /x}]\n", "Path outside the lab"},
+		"climbing volume":      {app + "    volumes: [\"./a/../../../x:/x\"]\n", "Path outside the lab"},
+		"volume of a driver":   {app + "    volumes: [\"v:/x\"]\nvolumes:\n  v:\n    driver_opts: {type: none, o: bind, device: /etc}\n", ""},
+		"build":                {"services:\n  app:\n    build: {context: /etc, dockerfile: passwd}\n", "Image built from a compose file"},
+		"extends":              {"services:\n  app:\n    image: localhost/app\n    extends: {file: " + other + ", service: base}\n", ""},
+		"include":              {"include: [" + other + "]\n" + app, ""},
+		"config":               {app + "    configs: [c]\nconfigs:\n  c: {file: " + outside + "}\n", ""},
+		"secret":               {app + "    secrets: [c]\nsecrets:\n  c: {file: " + outside + "}\n", ""},
+		"secret of a variable": {app + "    secrets: [c]\nsecrets:\n  c: {environment: HOST_SECRET}\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := Read(write(t, map[string]string{"compose.yaml": c.compose}), declared)
+			if text := fmt.Sprintf("%+v %v", s, err); strings.Contains(text, secret) {
+				t.Errorf("it was read: %s", text)
+			}
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+			if len(s.Files) > 0 || len(s.Services) > 1 {
+				t.Errorf("it brings %v into the machine, with %v", s.Files, s.Services)
+			}
+		})
+	}
+}
+
+// A small file that would be a large one when its aliases are written out is refused, and so is one without end.
+func TestReadBombs(t *testing.T) {
+	bomb := "x0: &x0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n"
+	for i := range 9 {
+		bomb += fmt.Sprintf("x%d: &x%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*x%d, ", i), 9), ", "))
+	}
+	for name, text := range map[string]string{"aliases": "services:\n  app:\n    image: localhost/app\n" + bomb, "length": strings.Repeat("#\n", mostCompose)} {
+		began := time.Now()
+		if _, err := Read(write(t, map[string]string{"compose.yaml": text}), declared); err == nil {
+			t.Errorf("%s: it was taken", name)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: it took %s", name, took)
+		}
 	}
 }
 

@@ -1,0 +1,3 @@
+image "host" { debian = "bookworm" }
+
+machine "server" { image = image.host }

@@ -1,0 +1,3 @@
+image "host" { debian = axis.debian }
+
+machine "server" { image = image.host }
