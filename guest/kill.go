@@ -2,8 +2,10 @@ package guest
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,15 +13,55 @@ import (
 // killTree kills a command and what it started: its descendants, and every process that is still in the session of
 // which the command is the leader, also when its parent has gone. What has made itself a daemon (a session of its own,
 // and no parent in the tree, as a container's conmon) is left alone: stopping that is podman's business.
+//
+// It returns when they are dead, which on a busy host is a while after they were killed, or after killTime: a process that
+// waits for a disk dies when the disk has answered.
 func killTree(leader int) {
 	// A process can fork between the look and the kill, so look again until nothing is found.
-	for range 20 {
+	for deadline := time.Now().Add(killTime); time.Now().Before(deadline); {
 		found := tree(leader)
 		if len(found) == 0 {
 			return
 		}
+		var dying []int
+		beyond := 0 // whom this user may not kill: another user's, behind sudo
 		for _, pid := range found {
-			_ = unix.Kill(pid, unix.SIGKILL)
+			fd, err := unix.PidfdOpen(pid, 0)
+			if err != nil {
+				continue // it has ended
+			}
+			switch err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); {
+			case err == nil:
+				dying = append(dying, fd)
+				continue
+			case errors.Is(err, unix.EPERM):
+				beyond++
+			}
+			_ = unix.Close(fd)
+		}
+		if beyond == len(found) {
+			return
+		}
+		for _, fd := range dying {
+			awaitEnd(fd, deadline)
+			_ = unix.Close(fd)
+		}
+	}
+}
+
+// killTime is less than killGrace, in which the host wants to hear that the command is dead.
+const killTime = 4 * time.Second
+
+// awaitEnd returns when the process of a pidfd has ended, which makes it readable (pidfd_open(2)), or at a deadline.
+func awaitEnd(pidfd int, deadline time.Time) {
+	for {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
+		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			return
 		}
 	}
 }
