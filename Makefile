@@ -22,9 +22,17 @@ demo: setup build ## reproduce a real incident: install what is missing, build, 
 build: ## make bin/saigen
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/saigen ./cmd/saigen
 
-check: ## lint, and the tests that start no machine
+lint: ## golangci-lint, the licences of what is linked, known vulnerabilities of what is called (VULNERABILITIES=required)
 	go run $(LINT) run ./...
+	go run ./release licences
+	go run ./release vulnerabilities -note $(NOT_LOOKED_AT) $(if $(VULNERABILITIES),-$(VULNERABILITIES))
+
+check: lint ## lint, and the tests that start no machine
 	go test ./...
+	@if [ -e $(NOT_LOOKED_AT) ]; then cat $(NOT_LOOKED_AT); fi
+
+release: ## build what is checked in, twice, compare, and put it into dist/
+	go run ./release build
 
 test: PACKAGES += $(TEST_PACKAGES)
 test: setup check ## every test: the races, the real machines, and every lab of this repository
