@@ -72,7 +72,16 @@ func (t *tally) failed(at string, how fault, what ...string) {
 	default:
 		t.Wrong++
 	}
-	t.Failures = append(t.Failures, fmt.Sprintf("%s at %s: %s: %s", t.What, at, how, strings.Join(what, "; ")))
+	t.Failures = append(t.Failures, fmt.Sprintf("%s at %s: %s: %s", t.What, at, how, short(what)))
+}
+
+// short is what a line has room for.
+func short(what []string) string {
+	const most = 4
+	if more := len(what) - most; more > 0 {
+		what = append(what[:most:most], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(what, "; ")
 }
 
 // took notes how long removing what was left took.

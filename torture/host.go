@@ -252,7 +252,7 @@ const (
 func (h *host) gc(ctx context.Context) (time.Duration, error) {
 	got := h.saigen(ctx, cleanTime, "gc")
 	if got.exit != 0 {
-		return got.took, got.err()
+		return got.took, errors.New(got.line())
 	}
 	return got.took, nil
 }

@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
 	flags.StringVar(&o.only, "only", "", "do only these `SCENARIOS`, with commas between them; write nothing")
 	flags.IntVar(&o.points, "points", enough, "how `OFTEN` the sweep kills, over all that it kills")
-	flags.StringVar(&o.at, "at", "", "only at the `POINT` that a failure names, such as \"run on container at ledger 7\"; write nothing")
+	flags.StringVar(&o.at, "at", "", "kill only this `TARGET`, such as \"run on qemu\", or only at the point that a failure names, such as \"run on qemu at ledger 7\"; write nothing")
 	flags.BoolVar(&o.render, "render", false, "write docs/reliability.md anew from docs/reliability.json; do nothing else")
 	flags.StringVar(&o.saigen, "saigen", "bin/saigen", "the `FILE` that is saigen")
 	if err := flags.Parse(args); err != nil {
@@ -70,11 +70,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	began := time.Now()
 	r := &report{Machine: thisMachine(), Scenarios: map[string]*result{}}
 	err = doAll(ctx, o, here, chosen, r, stderr)
+	r.Machine.Took = time.Since(began).Round(time.Second).String()
+	fmt.Fprint(stdout, table(r, all), "\n", outcomes(r, all), "\nWhat went wrong:\n", failures(r, all))
 	if ctx.Err() != nil {
 		return errors.New("interrupted; nothing is written")
 	}
-	r.Machine.Took = time.Since(began).Round(time.Second).String()
-	fmt.Fprint(stdout, table(r, all), "\n", outcomes(r, all), "\nWhat went wrong:\n", failures(r, all))
 	if o.only != "" || o.at != "" {
 		return err
 	}
@@ -128,9 +128,6 @@ func doAll(ctx context.Context, o options, here string, chosen []scenario, r *re
 		if err == nil {
 			res.Tallies, err = s.run(ctx, one)
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		res.Took = inSeconds(time.Since(began))
 		if err != nil {
 			say("cannot be done: %v", err)
@@ -139,6 +136,9 @@ func doAll(ctx context.Context, o options, here string, chosen []scenario, r *re
 		}
 		if n := len(figures(res.Tallies).failures()); n > 0 {
 			errs = append(errs, fmt.Errorf("%s: saigen did not keep its promise %d times", s.name, n))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 		say("done")
 	}
