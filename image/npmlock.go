@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -174,6 +175,12 @@ func sameDependencies(files map[string][]byte, folder string, locked npmDependen
 	return nil
 }
 
+var (
+	npmName    = regexp.MustCompile(`^(@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]*$`)
+	npmVersion = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+-]*$`)
+	npmFile    = regexp.MustCompile(`^[A-Za-z0-9~_@-][A-Za-z0-9._~+@-]*$`)
+)
+
 // resolve finds out where a package comes from. Only the registry's packages have a sum that can be checked.
 func (in npmLocked) resolve(folder string, all map[string]npmLocked) (npmPackage, error) {
 	at := strings.LastIndex(folder, "node_modules/") + len("node_modules/")
@@ -183,6 +190,10 @@ func (in npmLocked) resolve(folder string, all map[string]npmLocked) (npmPackage
 	}
 	if path.Clean(folder) != folder || !filepath.IsLocal(folder) || strings.HasPrefix(folder[at:], ".") || strings.Count(folder[at:], "/") > 1 {
 		return p, errors.New("that is no folder of a package")
+	}
+	// They become parts of an address at the registry.
+	if !npmName.MatchString(p.name) || p.version != "" && !npmVersion.MatchString(p.version) {
+		return p, fmt.Errorf("%q is no name of a package, or %q no version", p.name, p.version)
 	}
 	if in.Link {
 		to, ok := all[in.Resolved]
@@ -214,6 +225,9 @@ func (in npmLocked) resolve(folder string, all map[string]npmLocked) (npmPackage
 			return p, fmt.Errorf("it comes from %q, and saigen installs from a registry only", in.Resolved)
 		}
 		p.file = path.Base(u.Path)
+	}
+	if !npmFile.MatchString(p.file) {
+		return p, fmt.Errorf("%q is no file of a registry", p.file)
 	}
 	return p, nil
 }
