@@ -59,6 +59,9 @@ func (e *evaluator) image(d *decoder, l *lab.Lab) {
 	if d.good["oci"] && !digestForm.MatchString(in.OCI) {
 		e.fail(d.attrRange("oci"), "Image not named by digest", "A tag may mean something else tomorrow. Name the image by its content: NAME@sha256:… with 64 hexadecimal digits.")
 	}
+	if d.good["oci"] {
+		e.registry(d, in.OCI)
+	}
 	if d.good["go"] && !d.isFolder(in.Go) {
 		e.fail(d.attrRange("go"), "Not a folder", "The folder of a Go program is needed here, the one that holds its main package.")
 	}
