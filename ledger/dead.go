@@ -44,21 +44,35 @@ func list(runsDir string, want func(r Run, owned bool) bool) ([]Run, error) {
 	var errs []error
 	for _, f := range folders {
 		dir := filepath.Join(runsDir, f.Name())
-		data, err := os.ReadFile(filepath.Join(dir, fileName))
+		owned := Owned(dir) // before it is read: a run that ends meanwhile has undone what was in it
+		r, damaged, err := read(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("cannot read ledger: %w", err))
+			errs = append(errs, err)
 			continue
 		}
-		was := parse(data)
-		r := Run{ID: was.run, Dir: dir, Kept: was.kept, Entries: was.entries}
-		if len(was.entries)+len(was.damaged) > 0 && want(r, Owned(dir)) {
+		if len(r.Entries)+damaged > 0 && want(r, owned || Owned(dir)) { // and after it: it may just have begun
 			runs = append(runs, r)
 		}
 	}
 	return runs, errors.Join(errs...)
+}
+
+// Read reads what a run's ledger has, whoever owns it, at one moment.
+func Read(dir string) (Run, error) {
+	r, _, err := read(dir)
+	return r, err
+}
+
+func read(dir string) (r Run, damaged int, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, fileName))
+	if err != nil {
+		return Run{}, 0, fmt.Errorf("cannot read ledger: %w", err)
+	}
+	was := parse(data)
+	return Run{ID: was.run, Dir: dir, Kept: was.kept, Entries: was.entries}, len(was.damaged), nil
 }
 
 // Owned says whether a living process holds the ledger in dir.
@@ -73,10 +87,14 @@ func Owned(dir string) bool {
 	return unix.FcntlFlock(lock.Fd(), unix.F_OFD_GETLK, &who) == nil && who.Type != unix.F_UNLCK
 }
 
-// Collect undoes runs that Dead or Left listed. A run that got an owner in the meantime is left alone.
+// Collect undoes runs that Dead or Left listed. A run that got an owner in the meantime is left alone. When ctx ends, the run that is being
+// undone still is, and the others stay as they are.
 func Collect(ctx context.Context, runs []Run, options ...Option) error {
 	var errs []error
 	for _, r := range runs {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(append(errs, fmt.Errorf("cannot undo run %s: %w", r.ID, err))...)
+		}
 		l, err := Open(r.Dir, r.ID, options...)
 		if errors.Is(err, ErrOwned) {
 			continue

@@ -253,6 +253,9 @@ func (l *Ledger) rewrite() error {
 	if _, err := os.Lstat(l.dir); errors.Is(err, fs.ErrNotExist) {
 		return nil // the ledger's own folder was among what was undone
 	}
+	if done, err := l.shorten(); done || err != nil {
+		return err
+	}
 	var b bytes.Buffer
 	lines := []line{{Run: l.run}}
 	for _, e := range l.entries {
@@ -265,10 +268,12 @@ func (l *Ledger) rewrite() error {
 		}
 		b.Write(append(data, '\n'))
 	}
-	if err := os.WriteFile(name+".new", b.Bytes(), 0o600); err != nil {
-		return fmt.Errorf("cannot write ledger: %w", err)
+	err := os.WriteFile(name+".new", b.Bytes(), 0o600)
+	if err == nil {
+		err = os.Rename(name+".new", name)
 	}
-	if err := os.Rename(name+".new", name); err != nil {
+	if err != nil {
+		_ = os.Remove(name + ".new")
 		return fmt.Errorf("cannot write ledger: %w", err)
 	}
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0o600)
@@ -278,6 +283,25 @@ func (l *Ledger) rewrite() error {
 	_ = l.file.Close()
 	l.file, l.size, l.kept = file, int64(b.Len()), false
 	return syncDir(l.dir)
+}
+
+// shorten leaves only the line that names the run, when nothing else is left: that takes no room on a disk that is full. It says whether
+// it has; it has not when the file begins in another way.
+func (l *Ledger) shorten() (bool, error) {
+	head, err := json.Marshal(line{Run: l.run})
+	if len(l.entries) > 0 || err != nil {
+		return false, err
+	}
+	head = append(head, '\n')
+	is, err := os.ReadFile(filepath.Join(l.dir, fileName))
+	if err != nil || !bytes.HasPrefix(is, head) {
+		return false, nil
+	}
+	if err := errors.Join(l.file.Truncate(int64(len(head))), l.file.Sync()); err != nil {
+		return false, fmt.Errorf("cannot write ledger: %w", err)
+	}
+	l.size, l.kept = int64(len(head)), false
+	return true, nil
 }
 
 // Close gives up the run. Entries that were not undone stay in the file: an unkept run is then dead.

@@ -104,6 +104,13 @@ func suiteOf(s *runner.Summary, several bool, events func(*runner.Outcome) []run
 			Error: &junit.Result{Message: text, Type: "leak", Data: text},
 		}})
 	}
+	if len(s.Lost) > 0 {
+		text := xmlText(strings.Join(s.Lost, "\n"))
+		one.add(testcase{Testcase: junit.Testcase{
+			Name: "all of the evidence is kept", Classname: one.Name, Time: seconds(0),
+			Error: &junit.Result{Message: text, Type: "lost", Data: text},
+		}})
+	}
 	return one
 }
 

@@ -46,6 +46,9 @@ func Markdown(w io.Writer, wrong []Mistake, runs ...*runner.Summary) error {
 		for _, left := range s.Leaks {
 			line("- left on the host: %s", mdText(left))
 		}
+		for _, lost := range s.Lost {
+			line("- not kept of the evidence: %s", mdText(lost))
+		}
 		for _, v := range s.Variants {
 			o := firstUnexpected(ofVariant(s.Outcomes, v.Variant))
 			if o == nil {

@@ -93,6 +93,9 @@ func overviewLabs(st Style, runs []*runner.Summary) []overviewLab {
 		for _, left := range s.Leaks {
 			l.rows = append(l.rows, overviewRow{exit: runner.ExitUnexpected, full: "left on this host", short: "left on this host", says: []string{left}})
 		}
+		for _, lost := range s.Lost {
+			l.rows = append(l.rows, overviewRow{exit: runner.ExitInconclusive, full: "evidence not kept", short: "evidence not kept", says: []string{lost}})
+		}
 		out = append(out, l)
 	}
 	return out
@@ -126,7 +129,7 @@ func overviewHead(runs []*runner.Summary) string {
 	all := &runner.Summary{}
 	for _, s := range runs {
 		all.Variants = append(all.Variants, s.Variants...)
-		all.Leaks = append(all.Leaks, s.Leaks...)
+		all.Leaks, all.Lost = append(all.Leaks, s.Leaks...), append(all.Lost, s.Lost...)
 		if s.Exit == runner.ExitInterrupted {
 			all.Exit = s.Exit
 		}

@@ -197,6 +197,8 @@ func conclusion(s *runner.Summary) string {
 		return "nothing was run"
 	case len(s.Leaks) > 0 && bad == 0:
 		return "inconclusive: something is left on this host"
+	case len(s.Lost) > 0 && bad == 0:
+		return "inconclusive: not all of the evidence could be kept"
 	case n == 1 && bad > 0:
 		return "not as expected"
 	case n == 1 && blind > 0:

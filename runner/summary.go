@@ -17,6 +17,7 @@ type Summary struct {
 	Variants      []VariantResult `json:"variants"`
 	Outcomes      []*Outcome      `json:"-"`
 	Leaks         []string        `json:"leaks,omitempty"`
+	Lost          []string        `json:"lost,omitempty"` // why not all of the evidence could be kept
 	Took          time.Duration   `json:"took"`
 	Exit          int             `json:"exit"`
 }

@@ -170,7 +170,7 @@ func (w *world) remove(ctx context.Context, id lab.RunID) {
 		left, err = ledger.Left(p.runs)
 		left = slices.DeleteFunc(left, func(r ledger.Run) bool { return r.ID != id })
 		if err == nil {
-			err = ledger.Collect(ctx, left, w.undoers()...)
+			err = w.undo(ctx, left)
 		}
 	}
 	if err != nil {

@@ -111,7 +111,7 @@ func words(needs []lab.Need) []string {
 func newContainerDriver(w *world, s *session) (driver, error) {
 	self, err := s.binary()
 	if err != nil {
-		return nil, fmt.Errorf("cannot copy saigen for its machines: %v", err)
+		return nil, fmt.Errorf("cannot copy saigen for its machines: %w", err)
 	}
 	return container.New(container.Options{
 		Self:    self,
@@ -129,7 +129,7 @@ func newContainerDriver(w *world, s *session) (driver, error) {
 func newQEMUDriver(w *world, s *session) (driver, error) {
 	self, err := s.binary()
 	if err != nil {
-		return nil, fmt.Errorf("cannot copy saigen for its machines: %v", err)
+		return nil, fmt.Errorf("cannot copy saigen for its machines: %w", err)
 	}
 	return qemu.New(qemu.Options{
 		Self:    self,
@@ -146,7 +146,7 @@ func newQEMUDriver(w *world, s *session) (driver, error) {
 func newVagrantDriver(w *world, s *session) (driver, error) {
 	self, err := s.binary()
 	if err != nil {
-		return nil, fmt.Errorf("cannot copy saigen for its machines: %v", err)
+		return nil, fmt.Errorf("cannot copy saigen for its machines: %w", err)
 	}
 	return vagrant.New(vagrant.Options{
 		Self:    self,

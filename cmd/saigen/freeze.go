@@ -41,14 +41,17 @@ func (s *session) freeze(file *labfile.File, labs []*lab.Lab) error {
 	var copied int64
 	for from := range folders {
 		if err := s.freezeFolder(file.Dir, from, files, &copied); err != nil {
-			return fmt.Errorf("cannot keep the lab's files: %v", err)
+			return fmt.Errorf("cannot keep the lab's files: %w", err)
 		}
 	}
 	data, err := json.MarshalIndent(files, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(s.folder, filesFile), append(data, '\n'), 0o644)
+	if err := os.WriteFile(filepath.Join(s.folder, filesFile), append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("cannot keep the lab's files: %w", err)
+	}
+	return nil
 }
 
 // pathsOf are the files and folders that a lab names.

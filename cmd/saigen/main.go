@@ -9,10 +9,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"slices"
+	"strings"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -38,6 +37,8 @@ type world struct {
 	host    host
 	// watches says that the command looks on, or goes into a machine: ^C ends it, and nothing has to be healed or destroyed.
 	watches atomic.Bool
+	making  atomic.Int32           // how many are changing the host: see hold
+	folder  atomic.Pointer[string] // of the run under way; nil: none
 }
 
 func main() {
@@ -63,38 +64,9 @@ func enter(args []string, drivers []driverEntry, kinds labfile.Kinds) int {
 		args: args, env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, drivers: drivers, kinds: kinds,
 		log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}
-	ctx, stop := interruptible(w.stderr, &w.watches)
+	ctx, stop := w.interruptible()
 	defer stop()
 	return w.run(ctx)
-}
-
-// interruptible returns a context that the first ^C ends, so that what runs is healed and destroyed. The second ^C
-// ends the process at once and says how to remove what is left.
-func interruptible(stderr io.Writer, watches *atomic.Bool) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		if _, ok := <-signals; !ok {
-			return
-		}
-		if watches.Load() {
-			cancel()
-			return
-		}
-		fmt.Fprintln(stderr, "\nstopping: healing and destroying what was made; press ^C again to stop at once")
-		cancel()
-		if _, ok := <-signals; !ok {
-			return
-		}
-		fmt.Fprintln(stderr, "\nstopped at once; what is left is listed by\n\n    saigen gc --dry-run\n\nand removed by\n\n    saigen gc")
-		os.Exit(runner.ExitInterrupted)
-	}()
-	return ctx, func() {
-		signal.Stop(signals)
-		close(signals)
-		cancel()
-	}
 }
 
 // exitError carries an exit code up to main. Its text, if any, is printed; the exit codes are named in runner.
@@ -122,11 +94,11 @@ func (w *world) run(ctx context.Context) int {
 	root.SetOut(w.stdout)
 	root.SetErr(w.stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
-	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil && (err != nil || !w.watches.Load()):
 		return runner.ExitInterrupted
+	case err == nil:
+		return 0
 	}
 	return w.fail(err)
 }
@@ -141,6 +113,9 @@ func (w *world) fail(err error) int {
 		code, hint = e.code, e.hint
 	} else if e := (*lab.InfraError)(nil); errors.As(err, &e) {
 		code, hint, tail = runner.ExitInconclusive, e.Hint, e.Tail
+	}
+	if more := w.advise(err); more != "" { // nothing is wrong with the command line, nor with what is installed
+		code, hint = max(code, runner.ExitInconclusive), strings.TrimSpace(more+"\n"+hint)
 	}
 	fmt.Fprintf(w.stderr, "Error: %v\n", err)
 	if tail != "" {

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -96,11 +99,44 @@ func (w *world) style(out io.Writer) report.Style {
 	return st
 }
 
-// store writes a run's summary.json.
+// store writes a run's summary.json, whole or not at all.
 func (r *activeRun) store(summary *runner.Summary) error {
 	data, err := json.MarshalIndent(summary, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(r.folder, runner.SummaryFile), append(data, '\n'), 0o644)
+	path := filepath.Join(r.folder, runner.SummaryFile)
+	if err = os.WriteFile(path+".new", append(data, '\n'), 0o644); err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		_ = os.Remove(path + ".new")
+		return fmt.Errorf("cannot store the summary: %w", err)
+	}
+	return nil
+}
+
+// eventsFile is a run's events.jsonl.
+type eventsFile struct {
+	*report.JSON
+	file   *os.File
+	closed error
+}
+
+func openEvents(path string) (*eventsFile, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep the events of the run: %w", err)
+	}
+	return &eventsFile{JSON: report.NewJSON(f, report.Style{}), file: f}, nil
+}
+
+func (e *eventsFile) close() { e.closed = errors.Join(e.file.Sync(), e.file.Close()) }
+
+// Err says why not all events are in the file, as far as is known.
+func (e *eventsFile) Err() error {
+	if err := cmp.Or(e.JSON.Err(), e.closed); err != nil {
+		return fmt.Errorf("cannot keep the events of the run: %w", err)
+	}
+	return nil
 }

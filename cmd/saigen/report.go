@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/saigen-lab/saigen/report"
-	"github.com/saigen-lab/saigen/runner"
 )
 
 // reportFile is a run's report in its folder.
@@ -62,26 +61,20 @@ again, or one page of several runs. A run is named by its id, or by its folder; 
 func (w *world) writeReport(path string, folders ...string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+reportFile+"-")
 	if err != nil {
-		return fmt.Errorf("cannot write the report: %v", err)
+		return fmt.Errorf("cannot write the report: %w", err)
 	}
 	err = report.HTML(io.Writer(f), w.thaw, folders...)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write the report: %v", errors.Join(err, os.Remove(f.Name())))
+		return fmt.Errorf("cannot write the report: %w", errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }
 
-// leaveReport puts the page into the folder of a run that has ended.
-func (r *activeRun) leaveReport() {
-	err := r.lock.record(r.folder)
-	if err == nil {
-		err = r.w.writeReport(filepath.Join(r.folder, reportFile), r.folder)
-	}
-	if err != nil {
-		r.sinks.tell(runner.Event{Type: runner.Warning, Text: err.Error(), Hint: "saigen report " + string(r.id)})
-	}
+// leaveReport puts the page into the folder of a run that has ended, and what went into its images.
+func (r *activeRun) leaveReport() error {
+	return errors.Join(r.lock.record(r.folder), r.w.writeReport(filepath.Join(r.folder, reportFile), r.folder))
 }

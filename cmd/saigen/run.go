@@ -242,6 +242,7 @@ func (w *world) runLab(ctx context.Context, path string, file *labfile.File, on 
 	_, kept := run.runner.Kept()
 	if kept {
 		if err := run.keep(run.runner.KeptVariant()); err != nil {
+			run.finish(ctx, nil) // what is not marked as kept is not
 			return nil, err
 		}
 	}
@@ -265,7 +266,10 @@ type activeRun struct {
 	driver driver
 	runner *runner.Runner
 	sinks  sinks
+	events *eventsFile
 	before ledger.Inventory
+
+	release func() // when the host is as it was: see hold
 }
 
 func (w *world) start(ctx context.Context, path string, file *labfile.File, on chosenDriver, labs []*lab.Lab, f runFlags) (*activeRun, error) {
@@ -273,24 +277,43 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 	if err != nil {
 		return nil, err
 	}
-	r := &activeRun{session: s, w: w}
+	r := &activeRun{session: s, w: w, release: w.hold()}
+	if err := r.open(path, on, labs, f); err != nil {
+		return nil, errors.Join(err, r.giveUp(ctx))
+	}
+	return r, nil
+}
+
+// giveUp removes what there is of a run that could not be started.
+func (r *activeRun) giveUp(ctx context.Context) error {
+	defer r.release()
+	r.sinks.close()
+	var err error
+	if r.driver != nil {
+		err = r.driver.Close(context.WithoutCancel(ctx))
+	}
+	return errors.Join(err, r.abandon(ctx, r.w))
+}
+
+// open makes what a run needs besides its folder.
+func (r *activeRun) open(path string, on chosenDriver, labs []*lab.Lab, f runFlags) (err error) {
+	w, s := r.w, r.session
 	r.before, err = ledger.Take()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	composer, err := stack.New(w.kinds.Assertions)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.driver, err = on.new(w, s)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	events, err := os.Create(filepath.Join(s.folder, runner.EventsFile))
-	if err != nil {
-		return nil, err
+	if r.events, err = openEvents(filepath.Join(s.folder, runner.EventsFile)); err != nil {
+		return err
 	}
-	r.sinks.add(report.NewJSON(events, report.Style{}), func() { _ = events.Close() })
+	r.sinks.add(r.events, r.events.close)
 	printer, closePrinter := w.printer(f, path, on)
 	r.sinks.add(printer, closePrinter)
 	r.sinks.tell(runner.Event{Type: runner.DriverChosen, Subject: on.name, Text: on.why})
@@ -298,7 +321,7 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep),
 		Parallel: f.parallel, Capacity: func() (int64, int) { return capacity("/") }, Fresh: f.fresh,
 		Until: f.until, Seed: uint64(f.seed), Drift: s.lock.drift,
-		Mask: diff.Mask, Seen: diff.Seen, Collect: diff.Collect,
+		Mask: diff.Mask, Seen: diff.Seen, Collect: diff.Collect, Advise: w.advise,
 	}
 	r.ask(f.pause, printer)
 	if f.bare {
@@ -307,7 +330,7 @@ func (w *world) start(ctx context.Context, path string, file *labfile.File, on c
 	if s.info.WithoutFaults = f.bare; f.parallel > 1 {
 		s.info.Parallel = f.parallel
 	}
-	return r, s.write()
+	return s.write()
 }
 
 // keep leaves the run's machines to the commands that come later.
@@ -327,6 +350,8 @@ func (r *activeRun) keep(up lab.Variant) error {
 // finish ends a run: its driver and its ledger are undone unless it is kept, the host is compared with what it was,
 // and the summary is told. summary is nil when there is nothing to tell.
 func (r *activeRun) finish(ctx context.Context, summary *runner.Summary) {
+	defer r.release()
+	defer r.w.done()
 	ctx = context.WithoutCancel(ctx)
 	undone := r.driver.Close(ctx)
 	_, kept := r.runner.Kept()
@@ -343,13 +368,31 @@ func (r *activeRun) finish(ctx context.Context, summary *runner.Summary) {
 		if !kept {
 			r.audit(summary)
 		}
-		if err := r.store(summary); err != nil {
-			r.sinks.tell(runner.Event{Type: runner.Warning, Text: fmt.Sprintf("cannot store the summary: %v", err)})
+		r.miss(summary, r.store(summary))
+		r.miss(summary, r.leaveReport())
+		r.miss(summary, r.events.Err())
+		if len(summary.Lost) > 0 {
+			_ = r.store(summary) // that it is not whole has been said
 		}
-		r.leaveReport()
 		r.sinks.tell(runner.Event{Type: runner.RunEnded, Summary: summary})
 	}
 	r.sinks.close()
+	if err := r.events.Err(); summary != nil && err != nil && len(summary.Lost) == 0 { // the last line of them
+		r.miss(summary, err)
+		r.w.fail(err)
+	}
+}
+
+// miss tells that some of the evidence could not be kept. A run whose evidence is not whole is at best inconclusive.
+func (r *activeRun) miss(summary *runner.Summary, err error) {
+	if err == nil {
+		return
+	}
+	r.sinks.tell(runner.Event{Type: runner.Warning, Text: err.Error(), Hint: r.w.advise(err)})
+	summary.Lost = append(summary.Lost, err.Error())
+	if summary.Exit == runner.ExitExpected {
+		summary.Exit = runner.ExitInconclusive
+	}
 }
 
 // audit compares the host with what it was before the run. What is left of the run makes it inconclusive.

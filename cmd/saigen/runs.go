@@ -73,7 +73,7 @@ func (w *world) showCommand() *cobra.Command {
 			summary := gateOf(storedRun{r, folder}).Summarise(r.Lab, r.ID, outcomes)
 			if stored != nil {
 				summary.WithoutFaults = stored.WithoutFaults
-				summary.Leaks, summary.Took, summary.Exit = stored.Leaks, stored.Took, stored.Exit
+				summary.Leaks, summary.Lost, summary.Took, summary.Exit = stored.Leaks, stored.Lost, stored.Took, stored.Exit
 			}
 			st := w.style(w.stdout)
 			on, _ := w.driverNamed(r.Driver)

@@ -26,7 +26,7 @@ import (
 // scriptCommands are what scripts can do besides testscript's own commands.
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"exits": exits, "interrupted": interrupted, "twice": twice, "killed": killed, "scrub": scrub, "tree": tree, "events": events, "joined": joined, "watched": watching,
+		"exits": exits, "interrupted": interrupted, "twice": twice, "killed": killed, "scrub": scrub, "tree": tree, "events": events, "joined": joined, "watched": watching, "hungup": hungup, "unread": unread,
 	}
 }
 

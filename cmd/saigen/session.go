@@ -58,7 +58,7 @@ func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, 
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(p.runs, 0o755); err != nil {
+	if err := p.writable(); err != nil {
 		return nil, err
 	}
 	if err := p.private(); err != nil {
@@ -66,6 +66,9 @@ func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, 
 	}
 	if err := w.collectDead(ctx, p); err != nil {
 		fmt.Fprintf(w.stderr, "warning: an earlier run that was killed could not be undone: %v\n", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	lock, err := openLock(file)
 	if err != nil {
@@ -77,11 +80,13 @@ func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, 
 	}
 	s.folder = filepath.Join(p.runs, string(s.id))
 	if err := os.Mkdir(s.folder, 0o755); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot make the folder of the run: %w", err)
 	}
+	w.begun(s.folder)
 	s.ledger, err = ledger.Open(s.folder, s.id, w.undoers()...)
 	if err != nil {
-		return nil, err
+		w.done()
+		return nil, errors.Join(err, os.RemoveAll(s.folder))
 	}
 	s.info = runInfo{ID: s.id, Lab: file.Name, Path: filepath.Dir(file.Path), Dir: file.Dir, Driver: on.name, Why: on.why, Started: time.Now(), Saigen: thisVersion(), Host: thisHost()}
 	for _, l := range labs {
@@ -97,7 +102,20 @@ func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, 
 	}
 	// What is in it is undone by those who put it there; the folder itself is ours.
 	err = s.ledger.Record(ledger.Entry{Kind: ledger.KindDirectory, Path: s.scratch()})
-	return s, errors.Join(err, s.write(), s.freeze(file, labs))
+	if err = errors.Join(err, s.write(), s.freeze(file, labs)); err != nil {
+		return nil, errors.Join(err, s.abandon(ctx, w))
+	}
+	return s, nil
+}
+
+// abandon removes a run of which nothing was started, with its folder: there is no evidence in it.
+func (s *session) abandon(ctx context.Context, w *world) error {
+	defer w.done()
+	undone := errors.Join(s.ledger.Undo(context.WithoutCancel(ctx)), s.images.Close())
+	if undone == nil { // otherwise its ledger is still needed
+		undone = os.RemoveAll(s.folder)
+	}
+	return errors.Join(undone, s.ledger.Close())
 }
 
 // scratch is the folder for storage and volumes while machines run.
@@ -108,7 +126,10 @@ func (s *session) write() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(s.folder, runInfoFile), append(data, '\n'), 0o644)
+	if err := os.WriteFile(filepath.Join(s.folder, runInfoFile), append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("cannot describe the run: %w", err)
+	}
+	return nil
 }
 
 // collectDead undoes the runs whose process was killed.
@@ -120,7 +141,7 @@ func (w *world) collectDead(ctx context.Context, p paths) error {
 	for _, r := range dead { // one that cannot be read keeps nothing of the others
 		fmt.Fprintf(w.stderr, "undoing run %s, which was killed\n", r.ID)
 	}
-	return errors.Join(err, ledger.Collect(ctx, dead, w.undoers()...))
+	return errors.Join(err, w.undo(ctx, dead))
 }
 
 // storedRuns reads the run.json of every run, the newest last.

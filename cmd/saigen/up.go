@@ -105,7 +105,7 @@ func (w *world) downCommand() *cobra.Command {
 				fmt.Fprintln(w.stdout, "nothing is running")
 				return nil
 			}
-			if err := ledger.Collect(cmd.Context(), these, w.undoers()...); err != nil {
+			if err := w.undo(cmd.Context(), these); err != nil {
 				return err
 			}
 			_ = os.Remove(p.runtime) // when no other run has its sockets there
@@ -150,7 +150,7 @@ it starts. Runs that were left running on purpose are for saigen down.`,
 			if dry {
 				return nil
 			}
-			if err := ledger.Collect(cmd.Context(), dead, w.undoers()...); err != nil {
+			if err := w.undo(cmd.Context(), dead); err != nil {
 				return err
 			}
 			_ = os.Remove(p.runtime) // when no other run has its sockets there
