@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -59,7 +60,7 @@ func (h *host) close(ctx context.Context) error {
 	states, err := filepath.Glob(filepath.Join(h.dir, "*", "state"))
 	errs = append(errs, err)
 	for _, s := range states {
-		one := h.with("XDG_STATE_HOME=" + s)
+		one := h.with("XDG_CACHE_HOME="+h.cache, "XDG_STATE_HOME="+s)
 		for _, args := range [][]string{{"down", "--all"}, {"gc"}} {
 			if got := one.saigen(ctx, cleanTime, args...); got.exit != 0 {
 				errs = append(errs, got.err())
@@ -193,6 +194,7 @@ type process struct {
 func (h *host) start(args ...string) (*process, error) {
 	p := &process{h: h, args: args, cmd: h.command(args...), there: h.folders(), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ^C at the terminal is torture's alone
 	p.began = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start saigen: %w", err)

@@ -51,7 +51,17 @@ func (h *host) profiled(ctx context.Context, args ...string) (*profile, said, er
 		case <-p.ended:
 			end := p.wait(ctx, 0)
 			got.took = end.took
-			return got, end, nil
+			for late := time.After(50 * time.Millisecond); ; {
+				select {
+				case l, ok := <-w.lines:
+					if ok {
+						got.lines = append(got.lines, l)
+						continue
+					}
+				case <-late:
+				}
+				return got, end, nil
+			}
 		case <-ctx.Done():
 			p.stop()
 			return nil, said{}, ctx.Err()

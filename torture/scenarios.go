@@ -30,6 +30,14 @@ func allScenarios() []scenario {
 			lacks: lacks("podman", "runc"),
 			run:   sweep,
 		},
+		{
+			name:    "deaths",
+			promise: "When something dies that a run stands on, saigen ends by itself, in bounded time, with exit code 3 and a message that says what has died, or with the right verdict where it did not matter; never with a wrong one. It leaves nothing, and the next run gives the right verdict.",
+			how: "while a run goes on, the podman service of saigen's engine, the conmon or the init of a machine, the agent in it, QEMU, or the kernel in it is killed: " +
+				"at the boot, the injection, in the control arm, the fault, the soak, and at the end. *Slowest clean-up* is the time from there to saigen's end.",
+			lacks: lacks("podman", "runc"),
+			run:   die,
+		},
 	}
 }
 

@@ -218,6 +218,9 @@ func (s *sweeper) at(ctx context.Context, p point, gc bool) error {
 		}
 	}
 	next, err := s.right(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		s.h.say("%s at %s: the next run: %v", t.What, name, err)
 		t.failed(name, wrong, "the next run: "+err.Error())
@@ -283,16 +286,21 @@ func (s *sweeper) reseal() (err error) {
 	return err
 }
 
+// right runs the lab on the target's driver, to its verdict.
+func (s *sweeper) right(ctx context.Context) (said, error) {
+	return s.h.patiently(ctx, s.tally, "--driver", s.target.driver, s.lab)
+}
+
 // patience is how often a run is repeated for which the host was too busy: that is what such a run itself says.
 const patience = 3
 
-// right runs the lab on the target's driver, to its verdict.
-func (s *sweeper) right(ctx context.Context) (got said, err error) {
+// patiently runs a lab to its verdict.
+func (h *host) patiently(ctx context.Context, t *tally, args ...string) (got said, err error) {
 	for range patience {
-		if got, err = s.h.whole(ctx, "--driver", s.target.driver, s.lab); err == nil || !busy(s.h, got.run) {
+		if got, err = h.whole(ctx, args...); err == nil || ctx.Err() != nil || !busy(h, got.run) {
 			return got, err
 		}
-		s.tally.came("the run after it was repeated, since the host was too busy")
+		t.came("the run after it was repeated, since the host was too busy")
 	}
 	return got, err
 }

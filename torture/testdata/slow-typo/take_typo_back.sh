@@ -1,0 +1,2 @@
+#!/bin/sh
+rm -f /etc/nginx/conf.d/new.conf

@@ -1,0 +1,2 @@
+#!/bin/sh
+grep -q "^lissten" /etc/nginx/conf.d/new.conf
