@@ -183,23 +183,25 @@ func (l *Lock) Packages(img lab.Image) map[string]string {
 	return nil
 }
 
-// Write writes the lock into the lab's folder, whole or not at all: sorted, one package a line.
+// Write writes the lock into the lab's folder, whole or not at all: sorted, one package a line. Of several processes only one may do so at a time.
 func (l *Lock) Write(dir string) error {
 	data, err := json.MarshalIndent(l, "", "  ")
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, "."+LockName+"-")
+	name := filepath.Join(dir, LockName)
+	half := filepath.Join(dir, "."+LockName+".new") // one name: the next one removes what a killed one has left
+	f, err := os.OpenFile(half, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
 	if err != nil {
-		return fmt.Errorf("cannot write the lock: %v", err)
+		return fmt.Errorf("cannot write the lock: %w", err)
 	}
 	_, err = f.Write(append(data, '\n'))
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, LockName))
+		err = os.Rename(half, name)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write the lock: %v", errors.Join(err, os.Remove(f.Name())))
+		return fmt.Errorf("cannot write the lock: %w", errors.Join(err, os.Remove(half)))
 	}
 	return nil
 }

@@ -34,6 +34,8 @@ type arm struct {
 	clocks   []Clock       // of the machines, once they are at the baseline
 	injected []lab.Fault   // what has to be healed
 	phases   []Phase
+	began    time.Time
+	kills    []Kill
 	failed   string
 
 	whole       context.Context // of the trial; that of run ends when the other arm fails, too
@@ -67,9 +69,15 @@ func newArm(t *attempt, name string, p *pace) *arm {
 // run executes the arm. It leaves the machines running: end destroys them. An error is an InfraError, or ctx's.
 func (a *arm) run(ctx context.Context) error {
 	a.emit(Event{Type: ArmStarted})
-	err := a.steps(ctx)
+	a.began = a.now()
+	limited, enough := a.untilScarce(ctx)
+	err := a.steps(limited)
+	if short := enough(); short != nil {
+		err = short
+	}
+	a.findKills(ctx)
 	if err != nil {
-		err = a.fail(ctx, err)
+		err = a.fail(ctx, a.blameMemory(err))
 	}
 	a.stopWatching()
 	a.closePhase()
@@ -80,6 +88,15 @@ func (a *arm) run(ctx context.Context) error {
 	}
 	a.keepLogs(ctx)
 	a.emit(Event{Type: ArmEnded})
+	return err
+}
+
+// blameMemory adds to an error what the kernels did meanwhile that may explain it.
+func (a *arm) blameMemory(err error) error {
+	why := killedIn(a.kills)
+	if e := (*lab.InfraError)(nil); why != "" && errors.As(err, &e) {
+		return &lab.InfraError{What: e.Error() + "; " + why, Hint: e.Hint, Tail: e.Tail, Err: nil}
+	}
 	return err
 }
 
@@ -347,7 +364,7 @@ func (a *arm) held() time.Duration {
 func (a *arm) into(r *Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r.Arms = append(r.Arms, Arm{Name: a.name, Begun: a.begun, Phases: a.phases, Clocks: a.clocks, Failed: a.failed})
+	r.Arms = append(r.Arms, Arm{Name: a.name, Begun: a.begun, Phases: a.phases, Clocks: a.clocks, Kills: a.kills, Failed: a.failed})
 	r.Observations[a.name] = a.seen
 }
 

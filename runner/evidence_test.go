@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -56,6 +57,44 @@ func TestFullDisk(t *testing.T) {
 				if e.Type == runner.Failed && !strings.HasPrefix(e.Hint, "make room") {
 					t.Errorf("%s: hint %q", e.Text, e.Hint)
 				}
+			}
+			if left := d.Left(); len(left) != 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+// The host runs out of room in the middle of an arm: whatever the machines show, it is no symptom.
+func TestScarce(t *testing.T) {
+	for _, phase := range []string{"baseline", "fault", "soak cure"} {
+		t.Run(phase, func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			l := fill(sickLab(), folder)
+			l.Remedies = []lab.Remedy{remedy(folder, "cure", "fake set sick 0\n", true, t)}
+			var short atomic.Bool
+			said := &seen{each: func(e runner.Event) {
+				if e.Type == runner.PhaseStarted && e.Phase == phase {
+					short.Store(true)
+				}
+			}}
+			d := &labtest.Driver{}
+			r := runner.Runner{
+				Driver: d, Composer: noStacks{}, Sink: said, Run: "r", Folder: folder, Keep: runner.KeepNever,
+				Scarce: func() string {
+					if short.Load() {
+						return "no space left on device"
+					}
+					return ""
+				},
+			}
+			s, err := r.All(t.Context(), []*lab.Lab{l}, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o := s.Outcomes[0]; o.Verdict != lab.Inconclusive || !strings.Contains(o.Because, "the host ran short while the ") {
+				t.Errorf("%s: %s", o.Verdict, o.Because)
 			}
 			if left := d.Left(); len(left) != 0 {
 				t.Errorf("left: %v", left)

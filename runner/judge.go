@@ -82,6 +82,14 @@ type Looks struct {
 // Where several rows of the design's table apply, the first of this order wins: inconclusive (the table cannot be
 // read at all), invariant_broken, control_dirty, not_reproduced, remedy_ineffective, unexpected_cure, reproduced.
 func Judge(l *lab.Lab, r *Record) Outcome {
+	o := judge(l, r)
+	if why := hungry(r.Arms); why != "" && o.Verdict != lab.Inconclusive {
+		o.Because += "; " + why
+	}
+	return o
+}
+
+func judge(l *lab.Lab, r *Record) Outcome {
 	o := Outcome{Lab: l.Name, Variant: l.Variant, Expect: l.Expect, Rate: l.Rate, Arms: r.Arms, Figures: figuresOf(l, r), Looks: countLooks(l, r), Paused: paused(r.Arms)}
 	fault, _ := r.arm(Fault)
 	control, _ := r.arm(Control)
@@ -116,6 +124,10 @@ func Judge(l *lab.Lab, r *Record) Outcome {
 		return o
 	}
 	if why := slipped(r.Arms); why != "" {
+		o.Verdict, o.Because = lab.Inconclusive, why
+		return o
+	}
+	if why := starved(r.Arms); why != "" {
 		o.Verdict, o.Because = lab.Inconclusive, why
 		return o
 	}

@@ -54,6 +54,7 @@ type Arm struct {
 	Begun  *Begun  `json:"begun,omitempty"` // nil: its machines never came up
 	Phases []Phase `json:"phases"`
 	Clocks []Clock `json:"clocks,omitempty"`
+	Kills  []Kill  `json:"kills,omitempty"`  // who was killed for lack of memory
 	Failed string  `json:"failed,omitempty"` // why the arm could not be completed; empty: it was
 }
 

@@ -37,6 +37,8 @@ type Runner struct {
 	// Capacity, where set, says what the host has for machines: memory in bytes, and cores; 0: not known. What it has not
 	// lowers Parallel.
 	Capacity func() (memory int64, cores int)
+	// Scarce, where set, says what the host has run out of; empty: of nothing. It is asked several times a second.
+	Scarce func() string
 	// Fresh has the run use no snapshot that was stored before. Where the driver has snapshots it makes its own, which its later
 	// arms start from, and which no other run finds.
 	Fresh bool

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
@@ -73,6 +76,14 @@ func (k *lockKeeper) record(folder string) error {
 func (k *lockKeeper) save(all bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	alone, err := os.Open(k.dir) // a run of the same lab may end at the same time
+	if err != nil {
+		return err
+	}
+	defer alone.Close()
+	if err := unix.Flock(int(alone.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("cannot lock %s: %w", k.dir, err)
+	}
 	now, err := image.ReadLock(k.dir) // another run may have written it since
 	if err != nil {
 		return err

@@ -89,3 +89,18 @@ func (p paths) writable() error {
 	}
 	return nil
 }
+
+// leastRoom is what the disk of machines must have left: a VM's grows by 64 KiB, and machines and evidence write side by side.
+const leastRoom = 4 << 20
+
+// leastFiles is how many files more it must take.
+const leastFiles = 16
+
+// scarce says that the disk with a folder is full; empty: it is not, or nobody knows.
+func scarce(folder string) string {
+	var st unix.Statfs_t
+	if unix.Statfs(folder, &st) != nil || int64(st.Bavail)*st.Bsize >= leastRoom && (st.Files == 0 || st.Ffree >= leastFiles) {
+		return ""
+	}
+	return fmt.Sprintf("no space left on device for the disks of machines in %s (%s)", folder, free(folder))
+}

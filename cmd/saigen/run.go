@@ -321,7 +321,7 @@ func (r *activeRun) open(path string, on chosenDriver, labs []*lab.Lab, f runFla
 		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep),
 		Parallel: f.parallel, Capacity: func() (int64, int) { return capacity("/") }, Fresh: f.fresh,
 		Until: f.until, Seed: uint64(f.seed), Drift: s.lock.drift,
-		Mask: diff.Mask, Seen: diff.Seen, Collect: diff.Collect, Advise: w.advise,
+		Mask: diff.Mask, Seen: diff.Seen, Collect: diff.Collect, Advise: w.advise, Scarce: func() string { return scarce(s.folder) },
 	}
 	r.ask(f.pause, printer)
 	if f.bare {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
 	"github.com/saigen-lab/saigen/runner"
@@ -125,8 +126,8 @@ func (w *world) gcCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove what killed runs have left on this host",
-		Long: `Remove what runs whose process was killed have left: processes, cgroups, storage. saigen run does it too before
-it starts. Runs that were left running on purpose are for saigen down.`,
+		Long: `Remove what runs whose process was killed have left: processes, cgroups, storage, and half-made entries of the cache. saigen
+run does it too before it starts. Runs that were left running on purpose are for saigen down.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := w.paths()
@@ -137,7 +138,13 @@ it starts. Runs that were left running on purpose are for saigen down.`,
 			if err != nil {
 				return err
 			}
-			if len(dead) == 0 {
+			cache := image.New(p.cache, w.log)
+			defer cache.Close()
+			half, err := cache.Killed()
+			if err != nil {
+				return err
+			}
+			if len(dead)+len(half) == 0 {
 				fmt.Fprintln(w.stdout, "nothing is left of any killed run")
 				return nil
 			}
@@ -148,12 +155,27 @@ it starts. Runs that were left running on purpose are for saigen down.`,
 				}
 			}
 			if dry {
+				for _, path := range half {
+					fmt.Fprintf(w.stdout, "half of an entry of the cache, unless it is being made now\n  directory %s\n", path)
+				}
 				return nil
 			}
 			if err := w.undo(cmd.Context(), dead); err != nil {
 				return err
 			}
+			defer w.hold()()
+			removed, err := cache.Sweep(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for _, path := range removed {
+				fmt.Fprintf(w.stdout, "half of an entry of the cache\n  directory %s\n", path)
+			}
 			_ = os.Remove(p.runtime) // when no other run has its sockets there
+			if len(dead)+len(removed) == 0 {
+				fmt.Fprintln(w.stdout, "nothing is left of any killed run")
+				return nil
+			}
 			fmt.Fprintln(w.stdout, "removed")
 			return nil
 		},
