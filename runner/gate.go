@@ -11,6 +11,8 @@ type Gate struct {
 	// Until, between 0 and 1, is the confidence at which trials end as soon as they decide; 0: they do not end early, and the
 	// interval is that of 95 %.
 	Until float64
+	// Again is how many inconclusive trials of a variant are made good by another one each, where trials do not end early.
+	Again int
 }
 
 // Decision is what the conclusive trials of a variant say of the rate at which it must get its expected verdict.
@@ -90,7 +92,7 @@ func (g Gate) judge(v *VariantResult) {
 		v.Decision = Undecided
 		v.Because = fmt.Sprintf("given up: %d trials were inconclusive, and %d were not; the last one: %s", v.Inconclusive, v.AsExpected.N, v.Because)
 		return
-	case !gated && v.Inconclusive > 0:
+	case !gated && v.Inconclusive > g.Again:
 		v.Decision = Undecided
 	}
 	if v.AsExpected.N == 0 || !gated {

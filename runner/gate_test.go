@@ -79,6 +79,43 @@ func TestGate(t *testing.T) {
 }
 
 // Trials end when they decide, and inconclusive ones are made good, as long as there are few of them.
+// With Again, a trial that could not look is made good by another one, and a wrong verdict by none.
+func TestAgain(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		again    int
+		blind    int // trials that cannot look, the first ones
+		wrong    bool
+		trials   int
+		decision runner.Decision
+	}{
+		{"nothing to make good", 1, 0, false, 2, runner.Met},
+		{"one made good", 1, 1, false, 3, runner.Met},
+		{"one of two made good", 1, 2, false, 3, runner.Undecided},
+		{"two made good", 2, 2, false, 4, runner.Met},
+		{"not asked for", 0, 1, false, 2, runner.Undecided},
+		{"a wrong verdict stays", 2, 0, true, 2, runner.Missed},
+		{"a wrong verdict after one that could not look", 2, 1, true, 3, runner.Missed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := &flaky{Driver: &labtest.Driver{}, fails: func(n int) bool { return n < c.blind }}
+			l := fill(sickLab(), t.TempDir())
+			if c.wrong {
+				l.Expect = lab.NotReproduced
+			}
+			r := runner.Runner{Driver: d, Composer: noStacks{}, Sink: &seen{}, Run: "r", Folder: t.TempDir(), Again: c.again}
+			sum, err := r.All(t.Context(), []*lab.Lab{l}, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := sum.Variants[0]
+			if len(sum.Outcomes) != c.trials || v.Decision != c.decision || sum.Again != c.again {
+				t.Errorf("%d trials, %s: %s", len(sum.Outcomes), v.Decision, v.Because)
+			}
+		})
+	}
+}
+
 func TestUntil(t *testing.T) {
 	for _, c := range []struct {
 		name     string

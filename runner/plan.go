@@ -97,6 +97,10 @@ func (p *plan) ended(v *planned, n int, o *Outcome) string {
 			return fmt.Sprintf("given up: %d trials were inconclusive, and %d were not", blind, got.N)
 		}
 	case v.gate.Until == 0:
+		if o.Verdict == lab.Inconclusive && blind <= v.gate.Again {
+			p.order = append(p.order, v)
+			return fmt.Sprintf("inconclusive, so it is tried again: %s", o.Because)
+		}
 	case v.gate.enough(v.l.Rate, got):
 		v.over = true
 		if left {

@@ -45,6 +45,8 @@ type Runner struct {
 	// Until, between 0 and 1, is the confidence at which the trials of a variant end as soon as they decide; see Gate. 0: every
 	// variant is run as often as was asked for.
 	Until float64
+	// Again is how many inconclusive trials of a variant are made good by another one each; see Gate.
+	Again int
 	// Seed shuffles the order in which trials are run, the same for the same seed; 0: as declared.
 	Seed uint64
 	// Pause, where set, holds an arm up for a person, at the points of PauseAt: it returns when the arm goes on, which must be soon

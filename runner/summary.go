@@ -10,9 +10,11 @@ import (
 type Summary struct {
 	Lab           string          `json:"lab"`
 	Run           lab.RunID       `json:"run"`
+	From          string          `json:"from,omitempty"`           // where the lab was fetched from, with its sum; empty: it is of this host's files
 	Driver        string          `json:"driver,omitempty"`         // what ran the machines
 	Seed          uint64          `json:"seed,omitempty"`           // of the order in which the trials were run; 0: as declared
 	Until         float64         `json:"until,omitempty"`          // the confidence at which they ended; 0: as many as were asked for
+	Again         int             `json:"again,omitempty"`          // how many inconclusive trials of a variant were made good
 	WithoutFaults bool            `json:"without_faults,omitempty"` // nothing was injected, and no symptom was to appear
 	Variants      []VariantResult `json:"variants"`
 	Outcomes      []*Outcome      `json:"-"`
@@ -66,7 +68,7 @@ func Summarise(name string, run lab.RunID, outcomes []*Outcome) *Summary {
 // Summarise counts the trials of a run. The exit code is that of the worst variant: a wrong verdict outranks an
 // inconclusive one.
 func (g Gate) Summarise(name string, run lab.RunID, outcomes []*Outcome) *Summary {
-	s := &Summary{Lab: name, Run: run, Until: g.Until, Outcomes: outcomes}
+	s := &Summary{Lab: name, Run: run, Until: g.Until, Again: g.Again, Outcomes: outcomes}
 	place := map[string]int{}
 	of := map[string][]*Outcome{}
 	for _, o := range outcomes {

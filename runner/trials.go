@@ -67,17 +67,17 @@ func (r *Runner) trial(ctx context.Context, l *lab.Lab, n, slot int) (*Outcome, 
 }
 
 // All executes every given variant of a lab repeat times, or AsNeeded, up to Parallel trials at once; with Until, at most repeat times,
-// inconclusive trials not counted. It stops early when ctx ends or machines are kept. The outcomes of the trials that were
+// inconclusive trials not counted; with Again, so many inconclusive ones of a variant are made good. It stops early when ctx ends or machines are kept. The outcomes of the trials that were
 // completed are returned in the order in which they are declared, with ctx's error, or with what kept the evidence from
 // being written: a trial without it does not count.
 func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary, error) {
 	began := time.Now()
-	p := newPlan(labs, repeat, Gate{Until: r.Until}, r.Seed)
+	p := newPlan(labs, repeat, r.gate(), r.Seed)
 	trials, until := p.told()
 	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: trials, Seed: r.Seed, Until: until})
 	outcomes, lost := r.trials(ctx, labs, p)
 	r.forget(ctx)
-	s := Gate{Until: r.Until}.Summarise(labs[0].Name, r.Run, outcomes)
+	s := r.gate().Summarise(labs[0].Name, r.Run, outcomes)
 	s.Took, s.Seed = time.Since(began), r.Seed
 	if ctx.Err() != nil {
 		s.Exit = ExitInterrupted
@@ -87,6 +87,8 @@ func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary
 	}
 	return s, ctx.Err()
 }
+
+func (r *Runner) gate() Gate { return Gate{Until: r.Until, Again: r.Again} }
 
 // trials runs them in as many slots as there is room for. The error is the one that stopped all.
 func (r *Runner) trials(ctx context.Context, labs []*lab.Lab, p *plan) ([]*Outcome, error) {
