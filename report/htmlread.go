@@ -30,6 +30,7 @@ type storedRun struct {
 	ID      lab.RunID `json:"id"`
 	Lab     string    `json:"lab"`
 	Path    string    `json:"path"`
+	From    string    `json:"from"` // where the lab was fetched from, with its sum; empty: it was a folder of the host
 	Driver  string    `json:"driver"`
 	Why     string    `json:"driver_why"` // saigen chose it; empty: it was asked for
 	Saigen  string    `json:"saigen"`

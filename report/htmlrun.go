@@ -9,10 +9,10 @@ import (
 
 // runView is what a run ran on.
 type runView struct {
-	ID, Lab, Driver, Why, Saigen, Host, When, Took string
-	Ended                                          bool
-	Leaks                                          []string
-	Images                                         []imageView
+	ID, Lab, From, Driver, Why, Saigen, Host, When, Took string
+	Ended                                                bool
+	Leaks                                                []string
+	Images                                               []imageView
 }
 
 type imageView struct {
@@ -23,7 +23,7 @@ type imageView struct {
 type packageView struct{ Name, Version string }
 
 func runOf(r *storedRun) runView {
-	v := runView{ID: clean(string(r.ID)), Lab: clean(r.Lab), Driver: clean(r.Driver), Why: clean(r.Why), Saigen: clean(r.Saigen), Ended: r.ended,
+	v := runView{ID: clean(string(r.ID)), Lab: clean(r.Lab), From: clean(r.From), Driver: clean(r.Driver), Why: clean(r.Why), Saigen: clean(r.Saigen), Ended: r.ended,
 		When: r.Started.UTC().Format("2 January 2006, 15:04:05 UTC"), Took: Duration(r.took)}
 	var host []string
 	for _, s := range []string{r.Host.System, r.Host.Kernel, r.Host.Arch} {
@@ -69,7 +69,7 @@ func runOf(r *storedRun) runView {
 
 // commandsOf are the commands that make the same again, and those that go in and look.
 func commandsOf(r *storedRun, t *storedTrial) []string {
-	path := quoted(cmp.Or(r.Path, r.Lab))
+	path := quoted(cmp.Or(r.From, r.Path, r.Lab))
 	variant := ""
 	for _, c := range t.lab.Variant {
 		variant += " " + quoted(c.Axis+":"+c.Value)

@@ -14,6 +14,7 @@ import (
 type RunLine struct {
 	Run     lab.RunID
 	Lab     string
+	From    string // where the lab was fetched from, with its sum; empty: it was a folder of the host
 	Started time.Time
 	Took    time.Duration // 0: not known
 	Trials  int
@@ -37,7 +38,11 @@ func Runs(w io.Writer, st Style, runs []RunLine) {
 		if r.State != "" {
 			result, c = r.State, yellow
 		}
-		t.row(cell{text: string(r.Run), keep: true}, cell{text: result, colour: c}, cell{text: r.Lab}, cell{text: r.Started.Format("_2 Jan 15:04")},
+		name := r.Lab
+		if r.From != "" {
+			name += " (fetched)"
+		}
+		t.row(cell{text: string(r.Run), keep: true}, cell{text: result, colour: c}, cell{text: name}, cell{text: r.Started.Format("_2 Jan 15:04")},
 			cell{text: took, right: true}, cell{text: fmt.Sprint(r.Trials), right: true})
 	}
 	t.print(w)

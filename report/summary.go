@@ -161,6 +161,9 @@ func (p printer) footer(s *runner.Summary) {
 	if folder := evidence(s.Outcomes); folder != "" {
 		p.line(p.dim("evidence  ") + clean(folder))
 	}
+	if s.From != "" {
+		p.line(p.dim("fetched   ") + clean(s.From))
+	}
 	if s.Run != "" && len(s.Outcomes) > 1 {
 		p.line(p.dim("details   ") + "saigen show " + clean(string(s.Run)))
 	}

@@ -19,7 +19,7 @@ func TestStream(t *testing.T) {
 		env: func(name string) string {
 			return map[string]string{"HOME": home, "XDG_CACHE_HOME": home, "XDG_STATE_HOME": home}[name]
 		},
-		stdout: io.Discard, stderr: io.Discard, drivers: testDrivers(), kinds: testKinds(),
+		stdout: io.Discard, stderr: io.Discard, drivers: testDrivers(), kinds: testKinds(), fetcher: testFetcher,
 	}
 	w.run(t.Context())
 	found, err := filepath.Glob(filepath.Join(home, "saigen", "runs", "*"))

@@ -25,13 +25,13 @@ const boxProvider = "libvirt"
 func (w *world) boxCommand() *cobra.Command {
 	var out, machine string
 	c := &cobra.Command{
-		Use:   "box LAB [AXIS:VALUE|!AXIS:VALUE ...]",
+		Use:   "box LAB|ADDRESS [AXIS:VALUE|!AXIS:VALUE ...]",
 		Short: "Make a Vagrant box of a lab's machine",
 		Long: `Make a Vagrant box of the image of a lab's machine: the lab's first, or the one that is named. The box has the packages
 that the machine has with every other driver, and besides them what Vagrant needs to get in.`,
 		Example: "  saigen box labs/stale-dns debian:bookworm -o server.box",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, labs, err := w.choose(cmd.Context(), args)
+			_, _, labs, err := w.choose(cmd.Context(), args)
 			if err != nil {
 				return err
 			}

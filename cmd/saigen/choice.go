@@ -26,7 +26,9 @@ type candidate struct {
 	because string         // the same with the lab as the subject: "the lab needs own_kernel, which container does not give"
 	looked  bool           // whether the host was looked at
 	missing []report.Check // what it lacks for the driver
-	origin  bool           // against says that the machines come from Vagrant, which a person may overrule
+	// untrusted: against says that the lab was fetched
+	untrusted bool
+	origin    bool // against says that the machines come from Vagrant, which a person may overrule
 }
 
 func (c candidate) fits() bool { return c.against == "" && c.looked && len(c.missing) == 0 }
@@ -36,6 +38,12 @@ func weigh(d driverEntry, labs []*lab.Lab) candidate {
 	c := candidate{driverEntry: d}
 	for _, l := range labs {
 		c.needs = append(c.needs, l.Needs...)
+		if l.Untrusted() && d.host != "" {
+			c.against = "is not for a lab that was fetched: " + d.host
+			c.because = fmt.Sprintf("the lab was fetched, and nobody of this host vouches for it; with %s, %s", d.name, d.host)
+			c.untrusted = true
+			return c
+		}
 		if lacks := d.lacks(l.Needs); len(lacks) > 0 {
 			c.against = "does not give " + and(lacks) + ", which the lab needs"
 			c.because = fmt.Sprintf("the lab needs %s, which %s does not give", and(lacks), d.name)
@@ -214,10 +222,14 @@ func (w *world) asked(ctx context.Context, p paths, labs []*lab.Lab, name string
 	}
 	c := weigh(d, labs)
 	if c.against != "" && !c.origin {
-		return &c, &exitError{
+		e := &exitError{
 			code: runner.ExitUsage, err: fmt.Errorf("driver %s cannot run %s: it %s", name, labs[0].Name, c.against),
 			hint: "Leave --driver out to let saigen choose one that can.",
 		}
+		if c.untrusted {
+			e.hint += " A lab that you have read you may copy into a folder of your own, and run with every driver."
+		}
+		return &c, e
 	}
 	w.look(ctx, p, []*candidate{&c})
 	if len(c.missing) > 0 {

@@ -74,12 +74,12 @@ func (r *ciReport) planned(labs []*lab.Lab) {
 }
 
 // mistaken remembers why a lab cannot be run.
-func (r *ciReport) mistaken(path string, err error) {
+func (r *ciReport) mistaken(folder string, err error) {
 	text := err.Error()
 	if e := (*exitError)(nil); errors.As(err, &e) && e.err == nil {
 		text = cmp.Or(e.said, "it cannot be run here: saigen doctor says what is missing")
 	}
-	r.wrong = append(r.wrong, report.Mistake{Lab: filepath.Dir(path), Text: text})
+	r.wrong = append(r.wrong, report.Mistake{Lab: folder, Text: text})
 }
 
 // write tells what the runs came to, or why there were none.

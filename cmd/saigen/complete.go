@@ -28,12 +28,8 @@ func (w *world) completeLabsAndFilters(c *cobra.Command, args []string, typed st
 	if len(dirs) == 0 {
 		return completeLabs(c, args, typed)
 	}
-	found, err := findLabs(dirs)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
 	var out []string
-	for _, f := range w.loadOffline(found) {
+	for _, f := range w.loadOffline(dirs) {
 		for _, axis := range f.Axes {
 			for _, v := range axis.Values {
 				out = append(out, axis.Name+":"+v)
@@ -44,12 +40,16 @@ func (w *world) completeLabsAndFilters(c *cobra.Command, args []string, typed st
 }
 
 // loadOffline reads those labs that are right: nobody wants to wait for a download, or to be told of mistakes, while typing.
-func (w *world) loadOffline(paths []string) []*labfile.File {
+func (w *world) loadOffline(args []string) []*labfile.File {
 	offline, cancel := context.WithCancel(context.Background())
 	cancel()
+	found, err := w.labs(offline, args, false)
+	if err != nil {
+		return nil
+	}
 	var out []*labfile.File
-	for _, path := range paths {
-		if f, _ := w.loader(offline).Load(path); f != nil {
+	for _, m := range found {
+		if f, _ := w.loader(offline, m.from).Load(m.path); f != nil {
 			out = append(out, f)
 		}
 	}
@@ -59,12 +59,8 @@ func (w *world) loadOffline(paths []string) []*labfile.File {
 // completeLabMachines offers the machines of the labs that the command line names.
 func (w *world) completeLabMachines(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	dirs, _ := splitFilters(args)
-	found, err := findLabs(dirs)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
 	var out []string
-	for _, f := range w.loadOffline(found) {
+	for _, f := range w.loadOffline(dirs) {
 		for _, v := range f.Variants() {
 			for _, m := range f.Lab(v).Machines {
 				if !slices.Contains(out, m.Name) {

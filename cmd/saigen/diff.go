@@ -122,7 +122,7 @@ func (w *world) diffAccounts(ctx context.Context, args []string, f diffFlags) er
 
 // bringUpFor brings a lab up as saigen up does, for one look; down removes it.
 func (w *world) bringUpFor(ctx context.Context, args, accounts []string, f diffFlags) (run lab.RunID, down func(), err error) {
-	file, labs, err := w.choose(ctx, args)
+	m, file, labs, err := w.choose(ctx, args)
 	if err != nil {
 		return "", nil, err
 	}
@@ -142,7 +142,7 @@ func (w *world) bringUpFor(ctx context.Context, args, accounts []string, f diffF
 	if err != nil {
 		return "", nil, err
 	}
-	r, err := w.start(ctx, file.Path, file, on, labs, f.runFlags)
+	r, err := w.start(ctx, m, file, on, labs, f.runFlags)
 	if err != nil {
 		return "", nil, err
 	}

@@ -23,6 +23,7 @@ func shipped(out *bytes.Buffer, args ...string) *world {
 		args: args, env: func(string) string { return "" }, stdin: os.Stdin, stdout: out, stderr: out,
 		drivers: shippedDrivers(),
 		kinds:   labfile.Kinds{Faults: faults.Kinds(), Assertions: assertions.Kinds()},
+		fetcher: testFetcher,
 	}
 }
 

@@ -60,5 +60,9 @@ func (d driverEntry) headline(ctx context.Context) string {
 	if len(given) > 0 {
 		line += ", gives " + and(given)
 	}
-	return line + strings.Join(lacking, "")
+	line += strings.Join(lacking, "")
+	if d.host != "" {
+		line += "; not for labs that were fetched"
+	}
+	return line
 }

@@ -20,6 +20,7 @@ import (
 type driverEntry struct {
 	name         string
 	offers       []lab.Need
+	host         string                                    // how a hostile lab could reach this host through it: no fetched lab is run on it; empty: it could not
 	conditions   map[lab.Need][]lab.Requirement            // what else of the host it takes to give a need
 	requirements func(w *world, p paths) []lab.Requirement // everything that a run with it needs of the host
 	slow         bool                                      // to look at them takes seconds, so that it is done when no cheaper driver fits
@@ -44,6 +45,7 @@ func shippedDrivers() []driverEntry {
 	return []driverEntry{
 		{
 			name: "container", offers: []lab.Need{lab.OwnPIDMax}, conditions: container.Conditions(),
+			host: "its machines share the kernel of this host, as root",
 			requirements: func(w *world, p paths) []lab.Requirement {
 				return distinct(slices.Concat(image.Requirements(), container.Requirements(w.engine(), p.runs)))
 			},
@@ -58,6 +60,7 @@ func shippedDrivers() []driverEntry {
 		},
 		{
 			name: vagrantDriver, offers: []lab.Need{lab.OwnKernel, lab.OwnPIDMax}, slow: true,
+			host: "Vagrant and its plugins are programs of this host, and decide what its machines reach",
 			requirements: func(*world, paths) []lab.Requirement {
 				return distinct(slices.Concat(image.Requirements(), image.DiskRequirements(), image.BoxRequirements(), vagrant.Requirements()))
 			},

@@ -29,7 +29,7 @@ func testDrivers() []driverEntry {
 		offers []lab.Need
 	}{{"container", []lab.Need{lab.OwnPIDMax}}, {"qemu", lab.Needs()}, {"vagrant", lab.Needs()}} {
 		all = append(all, driverEntry{
-			name: d.name, offers: d.offers, conditions: fakeConditions(d.name), slow: d.name == "vagrant", connect: connectFake(d.name),
+			name: d.name, offers: d.offers, host: hostOf(d.name), conditions: fakeConditions(d.name), slow: d.name == "vagrant", connect: connectFake(d.name),
 			requirements: func(*world, paths) []lab.Requirement { return fakeRequirements(d.name) },
 			new: func(w *world, s *session) (driver, error) {
 				fake, err := newFakeDriver(w, s)
@@ -45,6 +45,16 @@ func testDrivers() []driverEntry {
 		})
 	}
 	return all
+}
+
+// hostOf is what the shipped table says of a driver and fetched labs.
+func hostOf(name string) string {
+	for _, d := range shippedDrivers() {
+		if d.name == name {
+			return d.host
+		}
+	}
+	return ""
 }
 
 // fakeRequirements are a driver's own, of which those are missing that LACKS names: "container=root qemu=kvm".

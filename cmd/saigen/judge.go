@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -138,11 +139,11 @@ func (w *world) judgeOf(ctx context.Context, r storedRun, f judgeFlags) (by stri
 	if f.frozen {
 		return by + changedLimits(f), func(t *runner.Trial) (*lab.Lab, error) { return t.Lab, nil }, nil
 	}
-	path := f.lab
-	if path == "" {
-		path = r.labPath()
+	m, err := w.oneLab(ctx, []string{cmp.Or(f.lab, r.labPath())}, "needed")
+	if err != nil {
+		return "", nil, err
 	}
-	file, err := w.load(ctx, path)
+	file, err := w.load(ctx, m)
 	if err != nil {
 		return "", nil, err
 	}
@@ -169,8 +170,11 @@ func changedLimits(f judgeFlags) string {
 	return " with " + strings.Join(f.set, ", ")
 }
 
-// labPath is where the lab of a run was.
+// labPath is where the lab of a run was: an address, where it was fetched.
 func (r runInfo) labPath() string {
+	if r.From != "" {
+		return r.From
+	}
 	if r.Dir != "" {
 		return filepath.Join(r.Dir, labfile.FileName)
 	}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,10 +18,15 @@ import (
 	"github.com/saigen-lab/saigen/stack"
 )
 
+// shorthand is how other programs write addresses: "github.com/a/b".
+var shorthand = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+/`)
+
 // findLabs lists the lab files below the given folders and files; none given: below the current folder.
 func findLabs(args []string) ([]string, error) {
-	return findFiles(args, "lab", "a lab is a folder with a file "+labfile.FileName, func(name string) bool { return name == labfile.FileName })
+	return findFiles(args, "lab", "a lab is a folder with a file "+labfile.FileName, isLabFile)
 }
+
+func isLabFile(name string) bool { return name == labfile.FileName }
 
 // findHCL lists the lab files and what they include.
 func findHCL(args []string) ([]string, error) {
@@ -32,7 +40,15 @@ func findFiles(args []string, what, otherwise string, is func(name string) bool)
 	var found []string
 	for _, arg := range args {
 		info, err := os.Stat(arg)
-		if err != nil {
+		switch {
+		case err != nil && isAddress(arg):
+			return nil, usage("cannot take %q: only files of this host can be changed", arg)
+		case err != nil && shorthand.MatchString(arg):
+			return nil, &exitError{
+				code: runner.ExitUsage, err: fmt.Errorf("cannot find %q: there is no such file or folder", arg),
+				hint: "A lab of a git repository is written as git::https://HOST/REPOSITORY//FOLDER?ref=COMMIT.",
+			}
+		case err != nil:
 			return nil, usage("cannot find %q: there is no such file or folder", arg)
 		}
 		if !info.IsDir() {
@@ -62,33 +78,28 @@ func findFiles(args []string, what, otherwise string, is func(name string) bool)
 	return slices.Compact(found), nil
 }
 
-// splitFilters tells labs from filters ("debian:bookworm", "!debian:trixie") on a command line.
-func splitFilters(args []string) (labs, filters []string) {
-	for _, a := range args {
-		if strings.HasPrefix(a, "!") || (strings.Contains(a, ":") && !strings.ContainsAny(a, "/\\")) {
-			filters = append(filters, a)
-		} else {
-			labs = append(labs, a)
-		}
-	}
-	return labs, filters
-}
-
-// loader reads labs. What they include from elsewhere is fetched once, and then lies in the cache; when ctx is done,
-// only what is there already is found.
-func (w *world) loader(ctx context.Context) labfile.Loader {
-	return labfile.Loader{Kinds: w.kinds, Stacks: stack.Read, Fetch: func(source, checksum string) (string, error) {
+// loader reads labs; from is where the lab was fetched from, or nil. What they include from elsewhere is fetched once, and
+// then lies in the cache; when ctx is done, only what is there already is found.
+func (w *world) loader(ctx context.Context, from *origin) labfile.Loader {
+	l := labfile.Loader{Kinds: w.kinds, Stacks: stack.Read, Fetch: func(source, checksum string) (string, error) {
 		p, err := w.paths()
 		if err != nil {
 			return "", err
 		}
-		return fetch.New(p.cache, w.log).Get(ctx, source, checksum)
+		f := w.fetcher(p.cache, w.log)
+		// A lab that nobody here has read must not ask around in this host's network, but where it comes from itself.
+		f.Public = from != nil && fetch.HostOf(source) != fetch.HostOf(from.source)
+		return f.Get(ctx, source, checksum)
 	}}
+	if from != nil {
+		l.From, l.Within = from.address, from.root
+	}
+	return l
 }
 
 // load reads one lab and prints what is wrong with it.
-func (w *world) load(ctx context.Context, path string) (*labfile.File, error) {
-	f, diags := w.loader(ctx).Load(path)
+func (w *world) load(ctx context.Context, m meant) (*labfile.File, error) {
+	f, diags := w.loader(ctx, m.from).Load(m.path)
 	if len(diags) > 0 {
 		w.complain(diags)
 	}
@@ -104,20 +115,34 @@ func (w *world) complain(diags labfile.Diagnostics) {
 }
 
 // choose is the one lab of a command line, and its variants that pass the filters.
-func (w *world) choose(ctx context.Context, args []string) (*labfile.File, []*lab.Lab, error) {
+func (w *world) choose(ctx context.Context, args []string) (meant, *labfile.File, []*lab.Lab, error) {
 	dirs, filters := splitFilters(args)
-	found, err := findLabs(dirs)
+	m, err := w.oneLab(ctx, dirs, "needed")
 	if err != nil {
-		return nil, nil, err
+		return m, nil, nil, err
 	}
-	if len(found) > 1 {
-		return nil, nil, usage("%d labs are meant, and one is needed: %s", len(found), strings.Join(found, ", "))
-	}
-	return w.pick(ctx, found[0], filters)
+	file, labs, err := w.pick(ctx, m, filters)
+	return m, file, labs, err
 }
 
-func (w *world) pick(ctx context.Context, path string, filters []string) (*labfile.File, []*lab.Lab, error) {
-	f, err := w.load(ctx, path)
+// oneLab is the one lab that a command line means, which is what to it: "needed".
+func (w *world) oneLab(ctx context.Context, args []string, what string) (meant, error) {
+	found, err := w.labs(ctx, args, false)
+	if err != nil {
+		return meant{}, err
+	}
+	if len(found) > 1 {
+		var names []string
+		for _, m := range found {
+			names = append(names, cmp.Or(m.address(), m.path))
+		}
+		return meant{}, usage("%d labs are meant, and one is %s: %s", len(found), what, strings.Join(names, ", "))
+	}
+	return found[0], nil
+}
+
+func (w *world) pick(ctx context.Context, m meant, filters []string) (*labfile.File, []*lab.Lab, error) {
+	f, err := w.load(ctx, m)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,8 +161,8 @@ func (w *world) pick(ctx context.Context, path string, filters []string) (*labfi
 }
 
 // upCommandLine is the command that brings up one variant: what a person types next.
-func upCommandLine(path string, on chosenDriver) string {
-	line := "saigen up " + strings.TrimSuffix(strings.TrimSuffix(path, labfile.FileName), "/")
+func upCommandLine(folder string, on chosenDriver) string {
+	line := "saigen up " + shellWord(folder)
 	if on.why == "" { // it was asked for
 		line += " --driver " + on.name
 	}

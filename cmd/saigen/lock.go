@@ -14,7 +14,8 @@ import (
 
 // lockKeeper holds a lab's lab.lock.json against what its images are made of.
 type lockKeeper struct {
-	dir      string // the lab's own folder
+	dir      string // the lab's own folder; of a fetched lab, one in the user's state
+	shipped  string // the folder of the lock that a fetched lab brought, which counts until dir has one; empty: none
 	lock     *image.Lock
 	declared []lab.Image // in any variant
 
@@ -22,16 +23,27 @@ type lockKeeper struct {
 	built map[*lab.Lab][]image.Built
 }
 
-func openLock(file *labfile.File) (*lockKeeper, error) {
-	lock, err := image.ReadLock(file.Dir)
-	if err != nil {
+func openLock(file *labfile.File, from *origin) (*lockKeeper, error) {
+	k := &lockKeeper{dir: file.Dir, built: map[*lab.Lab][]image.Built{}}
+	if from != nil { // what was fetched stays as it is
+		k.dir, k.shipped = from.lock, file.Dir
+	}
+	var err error
+	if k.lock, err = k.read(); err != nil {
 		return nil, usage("%v", err)
 	}
-	k := &lockKeeper{dir: file.Dir, lock: lock, built: map[*lab.Lab][]image.Built{}}
 	for _, v := range file.Variants() {
 		k.declared = append(k.declared, file.Lab(v).Images...)
 	}
 	return k, nil
+}
+
+func (k *lockKeeper) read() (*image.Lock, error) {
+	lock, err := image.ReadLock(k.dir)
+	if err == nil && len(lock.Images) == 0 && k.shipped != "" {
+		return image.ReadLock(k.shipped)
+	}
+	return lock, err
 }
 
 func (k *lockKeeper) add(l *lab.Lab, b image.Built) {
@@ -76,6 +88,11 @@ func (k *lockKeeper) record(folder string) error {
 func (k *lockKeeper) save(all bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.shipped != "" { // a folder in the user's state, which the first run makes
+		if err := os.MkdirAll(k.dir, 0o755); err != nil {
+			return err
+		}
+	}
 	alone, err := os.Open(k.dir) // a run of the same lab may end at the same time
 	if err != nil {
 		return err
@@ -84,7 +101,7 @@ func (k *lockKeeper) save(all bool) error {
 	if err := unix.Flock(int(alone.Fd()), unix.LOCK_EX); err != nil {
 		return fmt.Errorf("cannot lock %s: %w", k.dir, err)
 	}
-	now, err := image.ReadLock(k.dir) // another run may have written it since
+	now, err := k.read() // another run may have written it since
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/saigen-lab/saigen/assertions"
 	"github.com/saigen-lab/saigen/container"
 	"github.com/saigen-lab/saigen/faults"
+	"github.com/saigen-lab/saigen/fetch"
 	"github.com/saigen-lab/saigen/guest"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/labfile"
@@ -33,6 +34,7 @@ type world struct {
 	stderr  io.Writer
 	drivers []driverEntry // the cheapest first
 	kinds   labfile.Kinds
+	fetcher newFetcher
 	log     *slog.Logger
 	host    host
 	// watches says that the command looks on, or goes into a machine: ^C ends it, and nothing has to be healed or destroyed.
@@ -41,13 +43,16 @@ type world struct {
 	folder  atomic.Pointer[string] // of the run under way; nil: none
 }
 
+// newFetcher makes what fetches labs, and keeps them in a cache.
+type newFetcher func(cacheDir string, log *slog.Logger) *fetch.Fetcher
+
 func main() {
-	os.Exit(enter(os.Args[1:], shippedDrivers(), labfile.Kinds{Faults: faults.Kinds(), Assertions: assertions.Kinds()}))
+	os.Exit(enter(os.Args[1:], shippedDrivers(), labfile.Kinds{Faults: faults.Kinds(), Assertions: assertions.Kinds()}, fetch.New))
 }
 
 // enter runs the command, or one of the two helpers that are the same binary: the agent in a machine, and the first
 // process of the private podman service.
-func enter(args []string, drivers []driverEntry, kinds labfile.Kinds) int {
+func enter(args []string, drivers []driverEntry, kinds labfile.Kinds, fetcher newFetcher) int {
 	if len(args) > 0 {
 		switch args[0] {
 		case "guest":
@@ -61,7 +66,7 @@ func enter(args []string, drivers []driverEntry, kinds labfile.Kinds) int {
 		level = slog.LevelDebug
 	}
 	w := &world{
-		args: args, env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, drivers: drivers, kinds: kinds,
+		args: args, env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, drivers: drivers, kinds: kinds, fetcher: fetcher,
 		log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	ctx, stop := w.interruptible()
@@ -150,6 +155,7 @@ symptoms follow from it: absent without the fault, present with it, gone after t
 		Example: `  saigen validate labs                     check every lab below a folder
   saigen run labs/stale-dns                run all variants of a lab
   saigen run labs/stale-dns debian:bookworm trigger:port_taken --repeat 10
+  saigen run 'git::https://example.com/labs.git//stale-dns?ref=v1.2'
   saigen up labs/stale-dns debian:bookworm trigger:port_taken
   saigen shell --account alice             look around in the broken machine
   saigen down`,

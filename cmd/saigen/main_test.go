@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the golden files and docs/ instea
 // TestMain makes this test binary the command saigen, with the driver and the kinds of labtest besides the real ones.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"saigen": func() {
-		os.Exit(enter(os.Args[1:], testDrivers(), testKinds()))
+		os.Exit(enter(os.Args[1:], testDrivers(), testKinds(), testFetcher))
 	}})
 }
 

@@ -54,9 +54,9 @@ func (s *sinks) close() {
 }
 
 // printer is how a run is shown: JSON lines, a live view on a terminal, plain lines elsewhere.
-func (w *world) printer(f runFlags, path string, on chosenDriver) (runner.Sink, func()) {
+func (w *world) printer(f runFlags, folder string, on chosenDriver) (runner.Sink, func()) {
 	st := w.style(w.stdout)
-	st.Up, st.Parallel = upCommandLine(path, on), f.parallel > 1
+	st.Up, st.Parallel = upCommandLine(folder, on), f.parallel > 1
 	switch {
 	case f.quiet:
 		st.Level = report.Quiet

@@ -24,6 +24,9 @@ type paths struct {
 	runtime string // sockets: short, because a socket's path may have 108 bytes
 }
 
+// state is the folder of what a user's saigen remembers beside its runs.
+func (p paths) state() string { return filepath.Dir(p.runs) }
+
 func (w *world) paths() (paths, error) {
 	home := w.env("HOME")
 	or := func(name, otherwise string) string {

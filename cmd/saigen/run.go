@@ -40,18 +40,22 @@ type runFlags struct {
 func (w *world) runCommand() *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
-		Use:   "run [LAB|FOLDER ...] [AXIS:VALUE|!AXIS:VALUE ...]",
+		Use:   "run [LAB|FOLDER|ADDRESS ...] [AXIS:VALUE|!AXIS:VALUE ...]",
 		Short: "Run labs and judge whether each variant gets its expected verdict",
 		Long: `Run labs: for every variant that passes the filters, the fault arm and the control arm, each from a fresh
 baseline: where the driver has snapshots, from one of it, which later runs find again. Of several labs one table says
 at the end what each variant came to, its figures beside those of the incident's report. The exit code is 0 when every
 variant got its expected verdict, 1 when some did not, 2 when the lab or the command line is wrong, 3 when something
-could not be looked at (inconclusive), 130 when interrupted.`,
+could not be looked at (inconclusive), 130 when interrupted.
+An ADDRESS is a lab elsewhere, as go-getter writes it, with a commit or a checksum. A branch or tag is looked up once,
+and is that commit from then on. What was fetched runs in virtual machines only; docs/fetched-labs.md tells more.`,
 		Example: `  saigen run labs/stale-dns debian:bookworm trigger:port_taken
   saigen run labs '!debian:trixie' --junit results.xml
   saigen run labs/stale-dns debian:bookworm trigger:port_taken --repeat 10
   saigen run labs/stale-dns debian:bookworm --drivers container,qemu
-  saigen run labs/stale-dns --without-faults`,
+  saigen run labs/stale-dns --without-faults
+  saigen run 'git::https://example.com/labs.git//stale-dns?ref=v1.2' debian:bookworm
+  saigen run 'https://example.com/labs.tar.gz//stale-dns?checksum=sha256:SUM'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			repeat := cmd.Flags().Changed("repeat")
 			if repeat && f.repeat < 1 {
@@ -80,7 +84,7 @@ could not be looked at (inconclusive), 130 when interrupted.`,
 				return usage("--driver and --drivers cannot be given together: one names a driver, the other several")
 			}
 			dirs, filters := splitFilters(args)
-			found, err := findLabs(dirs)
+			found, err := w.labs(cmd.Context(), dirs, f.relock)
 			if err != nil {
 				return err
 			}
@@ -97,7 +101,7 @@ could not be looked at (inconclusive), 130 when interrupted.`,
 	c.Flags().IntVar(&f.parallel, "parallel", 1, "run up to `N` trials side by side: no more than the host has memory and cores for")
 	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "`WHEN` to leave the machines running: never, or on-failure: when a variant does not get its expected verdict")
 	c.Flags().BoolVar(&f.bare, "without-faults", false, "inject nothing, try no remedy, and expect that no symptom appears: one that does is not the faults' doing")
-	c.Flags().BoolVar(&f.relock, "update-lock", false, "accept packages that differ from lab.lock.json")
+	c.Flags().BoolVar(&f.relock, "update-lock", false, "accept packages that differ from lab.lock.json, and what the branch or tag of a fetched lab is now")
 	f.ci.register(c)
 	f.pause.register(c)
 	w.outputFlags(c, &f)
@@ -116,9 +120,9 @@ func (w *world) outputFlags(c *cobra.Command, f *runFlags) {
 }
 
 // runLabs runs each lab as a run of its own; the exit code is the worst.
-func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags) error {
+func (w *world) runLabs(ctx context.Context, found []meant, filters []string, f runFlags) error {
 	type planned struct {
-		path string
+		m    meant
 		file *labfile.File
 		labs []*lab.Lab
 		on   chosenDriver
@@ -133,11 +137,11 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 	if err != nil {
 		return err
 	}
-	for _, path := range found { // every mistake in every lab is shown before the first one starts
-		file, labs, err := w.pick(ctx, path, filters)
+	for _, m := range found { // every mistake in every lab is shown before the first one starts
+		file, labs, err := w.pick(ctx, m, filters)
 		if err != nil {
 			wrong = append(wrong, err)
-			ci.mistaken(path, err)
+			ci.mistaken(m.folder(), err)
 			continue
 		}
 		if labs = part.take(labs); len(labs) == 0 {
@@ -149,10 +153,10 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 		on, err := w.driversFor(ctx, labs, f)
 		if err != nil {
 			wrong = append(wrong, err)
-			ci.mistaken(path, err)
+			ci.mistaken(m.folder(), err)
 		}
 		for _, d := range on {
-			all = append(all, planned{path, file, labs, d})
+			all = append(all, planned{m, file, labs, d})
 		}
 	}
 	if err := oneOf(wrong); err != nil {
@@ -166,7 +170,7 @@ func (w *world) runLabs(ctx context.Context, found, filters []string, f runFlags
 	exit := 0
 	for _, c := range all {
 		ci.planned(c.labs)
-		summary, err := w.runLab(ctx, c.path, c.file, c.on, c.labs, f)
+		summary, err := w.runLab(ctx, c.m, c.file, c.on, c.labs, f)
 		if summary != nil {
 			summaries = append(summaries, summary)
 			exit = worse(exit, summary.Exit)
@@ -228,8 +232,8 @@ func worse(a, b int) int {
 	return a
 }
 
-func (w *world) runLab(ctx context.Context, path string, file *labfile.File, on chosenDriver, labs []*lab.Lab, f runFlags) (*runner.Summary, error) {
-	run, err := w.start(ctx, path, file, on, labs, f)
+func (w *world) runLab(ctx context.Context, m meant, file *labfile.File, on chosenDriver, labs []*lab.Lab, f runFlags) (*runner.Summary, error) {
+	run, err := w.start(ctx, m, file, on, labs, f)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +242,7 @@ func (w *world) runLab(ctx context.Context, path string, file *labfile.File, on 
 		run.finish(ctx, nil)
 		return nil, err
 	}
-	summary.Driver, summary.WithoutFaults = on.name, f.bare
+	summary.Driver, summary.WithoutFaults, summary.From = on.name, f.bare, m.address()
 	_, kept := run.runner.Kept()
 	if kept {
 		if err := run.keep(run.runner.KeptVariant()); err != nil {
@@ -272,13 +276,13 @@ type activeRun struct {
 	release func() // when the host is as it was: see hold
 }
 
-func (w *world) start(ctx context.Context, path string, file *labfile.File, on chosenDriver, labs []*lab.Lab, f runFlags) (*activeRun, error) {
-	s, err := w.begin(ctx, file, on, labs)
+func (w *world) start(ctx context.Context, m meant, file *labfile.File, on chosenDriver, labs []*lab.Lab, f runFlags) (*activeRun, error) {
+	s, err := w.begin(ctx, m, file, on, labs)
 	if err != nil {
 		return nil, err
 	}
 	r := &activeRun{session: s, w: w, release: w.hold()}
-	if err := r.open(path, on, labs, f); err != nil {
+	if err := r.open(m, on, labs, f); err != nil {
 		return nil, errors.Join(err, r.giveUp(ctx))
 	}
 	return r, nil
@@ -296,7 +300,7 @@ func (r *activeRun) giveUp(ctx context.Context) error {
 }
 
 // open makes what a run needs besides its folder.
-func (r *activeRun) open(path string, on chosenDriver, labs []*lab.Lab, f runFlags) (err error) {
+func (r *activeRun) open(m meant, on chosenDriver, labs []*lab.Lab, f runFlags) (err error) {
 	w, s := r.w, r.session
 	r.before, err = ledger.Take()
 	if err != nil {
@@ -314,7 +318,7 @@ func (r *activeRun) open(path string, on chosenDriver, labs []*lab.Lab, f runFla
 		return err
 	}
 	r.sinks.add(r.events, r.events.close)
-	printer, closePrinter := w.printer(f, path, on)
+	printer, closePrinter := w.printer(f, m.folder(), on)
 	r.sinks.add(printer, closePrinter)
 	r.sinks.tell(runner.Event{Type: runner.DriverChosen, Subject: on.name, Text: on.why})
 	r.runner = &runner.Runner{
@@ -322,6 +326,9 @@ func (r *activeRun) open(path string, on chosenDriver, labs []*lab.Lab, f runFla
 		Parallel: f.parallel, Capacity: func() (int64, int) { return capacity("/") }, Fresh: f.fresh,
 		Until: f.until, Seed: uint64(f.seed), Drift: s.lock.drift,
 		Mask: diff.Mask, Seen: diff.Seen, Collect: diff.Collect, Advise: w.advise, Scarce: func() string { return scarce(s.folder) },
+	}
+	if m.from != nil {
+		r.sinks.tell(runner.Event{Type: runner.Step, Text: fmt.Sprintf("fetched from %s: nobody of this host vouches for it, so it runs in a virtual machine, which has no way out", m.from.address)})
 	}
 	r.ask(f.pause, printer)
 	if f.bare {

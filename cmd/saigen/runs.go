@@ -26,7 +26,7 @@ func (w *world) runsCommand() *cobra.Command {
 			var rows []report.RunLine
 			for i := len(runs) - 1; i >= 0; i-- {
 				r := runs[i]
-				row := report.RunLine{Run: r.ID, Lab: r.Lab, Started: r.Started, Trials: len(r.Variants), State: "killed"}
+				row := report.RunLine{Run: r.ID, Lab: r.Lab, From: r.From, Started: r.Started, Trials: len(r.Variants), State: "killed"}
 				if s := readSummary(filepath.Join(p.runs, string(r.ID))); s != nil {
 					row.Took, row.Exit, row.State = s.Took, s.Exit, ""
 				}
@@ -71,6 +71,7 @@ func (w *world) showCommand() *cobra.Command {
 			}
 			stored := readSummary(folder)
 			summary := gateOf(storedRun{r, folder}).Summarise(r.Lab, r.ID, outcomes)
+			summary.From = r.From
 			if stored != nil {
 				summary.WithoutFaults = stored.WithoutFaults
 				summary.Leaks, summary.Lost, summary.Took, summary.Exit = stored.Leaks, stored.Lost, stored.Took, stored.Exit

@@ -26,7 +26,7 @@ import (
 // scriptCommands are what scripts can do besides testscript's own commands.
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"exits": exits, "interrupted": interrupted, "twice": twice, "killed": killed, "scrub": scrub, "tree": tree, "events": events, "joined": joined, "watched": watching, "hungup": hungup, "unread": unread,
+		"exits": exits, "interrupted": interrupted, "twice": twice, "killed": killed, "scrub": scrub, "tree": tree, "events": events, "joined": joined, "watched": watching, "publish": publish, "hungup": hungup, "unread": unread,
 	}
 }
 
@@ -217,12 +217,17 @@ func await(ctx context.Context, holds func() bool) bool {
 	return true
 }
 
+var idOfRun = regexp.MustCompile(`\d{8}-\d{6}-[0-9a-f]{4}`)
+
 // passing is what differs from run to run.
 var passing = []struct {
 	what *regexp.Regexp
 	by   string
 }{
-	{regexp.MustCompile(`\d{8}-\d{6}-[0-9a-f]{4}`), "RUN"},
+	{regexp.MustCompile(`https://127\.0\.0\.1:\d+`), "SITE"},
+	{regexp.MustCompile(`\b[0-9a-f]{40}\b`), "COMMIT"},
+	{regexp.MustCompile(`sha256:[0-9a-f]{64}\b|\b[0-9a-f]{64}\b`), "SUM"},
+	{idOfRun, "RUN"},
 	{regexp.MustCompile(`\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?Z?|\d{1,2} [A-Z][a-z]{2} \d{2}:\d{2}`), "WHEN"},
 	{regexp.MustCompile(`\btime="[0-9.]+"`), `time="TIME"`},
 	{regexp.MustCompile(`\b(\d+ (m|h) )?\d+(\.\d+)? ?(ms|s|m)\b`), "TIME"},
@@ -260,7 +265,7 @@ func tree(ts *testscript.TestScript, _ bool, args []string) {
 		if d.IsDir() {
 			name += "/"
 		}
-		fmt.Fprintln(ts.Stdout(), passing[0].what.ReplaceAllString(name, passing[0].by))
+		fmt.Fprintln(ts.Stdout(), idOfRun.ReplaceAllString(name, "RUN"))
 		return err
 	}))
 }

@@ -32,9 +32,10 @@ type session struct {
 // runInfo is a run's run.json: what the commands that come later need to know.
 type runInfo struct {
 	ID            lab.RunID   `json:"id"`
-	Lab           string      `json:"lab"`  // its name
-	Path          string      `json:"path"` // as it was given
-	Dir           string      `json:"dir"`  // the lab's own folder, absolute
+	Lab           string      `json:"lab"`            // its name
+	Path          string      `json:"path"`           // as it was given
+	From          string      `json:"from,omitempty"` // where it was fetched from, with its sum; empty: it is of this host's files
+	Dir           string      `json:"dir"`            // the lab's own folder, absolute
 	Driver        string      `json:"driver"`
 	Why           string      `json:"driver_why,omitempty"` // why saigen chose it; empty: it was asked for
 	Started       time.Time   `json:"started"`
@@ -53,7 +54,7 @@ type runInfo struct {
 const runInfoFile = "run.json"
 
 // begin opens a run: runs that were killed are undone first.
-func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, labs []*lab.Lab) (*session, error) {
+func (w *world) begin(ctx context.Context, m meant, file *labfile.File, on chosenDriver, labs []*lab.Lab) (*session, error) {
 	p, err := w.paths()
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	lock, err := openLock(file)
+	lock, err := openLock(file, m.from)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (w *world) begin(ctx context.Context, file *labfile.File, on chosenDriver, 
 		w.done()
 		return nil, errors.Join(err, os.RemoveAll(s.folder))
 	}
-	s.info = runInfo{ID: s.id, Lab: file.Name, Path: filepath.Dir(file.Path), Dir: file.Dir, Driver: on.name, Why: on.why, Started: time.Now(), Saigen: thisVersion(), Host: thisHost()}
+	s.info = runInfo{ID: s.id, Lab: file.Name, Path: m.folder(), From: m.address(), Dir: file.Dir, Driver: on.name, Why: on.why, Started: time.Now(), Saigen: thisVersion(), Host: thisHost()}
 	for _, l := range labs {
 		s.info.Variants = append(s.info.Variants, l.Variant.String())
 	}

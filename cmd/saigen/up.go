@@ -19,12 +19,12 @@ func (w *world) upCommand() *cobra.Command {
 	var f runFlags
 	var healthy bool
 	c := &cobra.Command{
-		Use:   "up LAB [AXIS:VALUE|!AXIS:VALUE ...]",
+		Use:   "up LAB|ADDRESS [AXIS:VALUE|!AXIS:VALUE ...]",
 		Short: "Bring one variant to its broken state and leave it there",
 		Long: `Bring up the machines and stacks of one variant, inject its faults, wait for the symptoms, and stop there, with
 everything running. saigen shell, exec and logs go in; saigen down removes it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, labs, err := w.choose(cmd.Context(), args)
+			m, file, labs, err := w.choose(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ everything running. saigen shell, exec and logs go in; saigen down removes it.`,
 			if err != nil {
 				return err
 			}
-			run, err := w.start(cmd.Context(), file.Path, file, on, labs, f)
+			run, err := w.start(cmd.Context(), m, file, on, labs, f)
 			if err != nil {
 				return err
 			}

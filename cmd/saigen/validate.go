@@ -15,24 +15,24 @@ import (
 
 func (w *world) validateCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "validate [LAB|FOLDER ...]",
+		Use:   "validate [LAB|FOLDER|ADDRESS ...]",
 		Short: "Check labs as a run would, without starting anything",
 		Long: `Check labs: everything that a run would check before it starts something, offline and in milliseconds.
-Only what a lab includes from elsewhere is fetched, once. All mistakes are shown at once, each at
-file:line:column. A folder means every lab below it; nothing means the current folder. Exit code 2 when
-something is wrong.`,
+Only what comes from elsewhere, a lab by its ADDRESS or what a lab includes, is fetched, once. All mistakes
+are shown at once, each at file:line:column. A folder means every lab below it; nothing means the current
+folder. Exit code 2 when something is wrong.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			found, err := findLabs(args)
+			found, err := w.labs(cmd.Context(), args, false)
 			if err != nil {
 				return err
 			}
 			var all labfile.Diagnostics
 			var said string
-			for _, path := range found {
-				f, diags := w.loader(cmd.Context()).Load(path)
+			for _, m := range found {
+				f, diags := w.loader(cmd.Context(), m.from).Load(m.path)
 				all = append(all, diags...)
 				if f != nil {
-					said += fmt.Sprintf("%s: right in all of its variants (%d)\n", filepath.Dir(path), len(f.Variants()))
+					said += fmt.Sprintf("%s: right in all of its variants (%d)\n", m.folder(), len(f.Variants()))
 				}
 			}
 			if len(all) > 0 {
@@ -51,23 +51,23 @@ something is wrong.`,
 func (w *world) listCommand() *cobra.Command {
 	var verbose bool
 	c := &cobra.Command{
-		Use:     "list [LAB|FOLDER ...]",
+		Use:     "list [LAB|FOLDER|ADDRESS ...]",
 		Aliases: []string{"labs"},
 		Short:   "List labs: what went wrong, their axes, and what is expected",
 		Long: `List the labs below the given folders, or below the current one: what went wrong, the axes with their values, and
 what is expected of how many variants; with -v each variant and the verdict that it must get.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			found, err := findLabs(args)
+			found, err := w.labs(cmd.Context(), args, false)
 			if err != nil {
 				return err
 			}
 			var rows []report.LabLine
-			for _, path := range found {
-				f, err := w.load(cmd.Context(), path)
+			for _, m := range found {
+				f, err := w.load(cmd.Context(), m)
 				if err != nil {
 					return err
 				}
-				row := report.LabLine{Name: filepath.Dir(path), Title: f.Title}
+				row := report.LabLine{Name: m.folder(), Title: f.Title}
 				for _, a := range f.Axes {
 					row.Axes = append(row.Axes, report.LabAxis{Name: a.Name, Values: a.Values})
 				}

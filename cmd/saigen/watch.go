@@ -36,14 +36,17 @@ shown, and the watch goes on. What is edited while a run is under way is looked 
 		Example: "  saigen watch labs/stale-dns debian:bookworm trigger:port_taken",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dirs, filters := splitFilters(args)
-			found, err := findLabs(dirs)
+			if i := slices.IndexFunc(dirs, isAddress); i >= 0 {
+				return &exitError{
+					code: runner.ExitUsage, err: fmt.Errorf("cannot watch %s: what was fetched is never edited", dirs[i]),
+					hint: "Copy the lab into a folder of your own, and watch that one; saigen run takes the address.",
+				}
+			}
+			m, err := w.oneLab(cmd.Context(), dirs, "watched")
 			if err != nil {
 				return err
 			}
-			if len(found) > 1 {
-				return usage("%d labs are meant, and one is watched: %s", len(found), strings.Join(found, ", "))
-			}
-			return w.watch(cmd.Context(), found[0], filters, f)
+			return w.watch(cmd.Context(), m.path, filters, f)
 		},
 		ValidArgsFunction: w.completeLabsAndFilters,
 	}
@@ -170,7 +173,7 @@ func hash(h io.Writer, path string) error {
 
 // look reads the lab and runs what changed.
 func (x *watched) look(ctx context.Context) error {
-	file, labs, err := x.w.pick(ctx, x.path, x.filters)
+	file, labs, err := x.w.pick(ctx, meant{path: x.path}, x.filters)
 	if err != nil {
 		return err
 	}
@@ -211,7 +214,7 @@ func (x *watched) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	summary, err := x.w.runLab(ctx, x.path, file, on, changed, x.flags)
+	summary, err := x.w.runLab(ctx, meant{path: x.path}, file, on, changed, x.flags)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func TestWatch(t *testing.T) {
 		env: func(name string) string {
 			return map[string]string{"HOME": home, "XDG_CACHE_HOME": home, "XDG_STATE_HOME": home}[name]
 		},
-		stdout: &out, stderr: &out, drivers: testDrivers(), kinds: testKinds(),
+		stdout: &out, stderr: &out, drivers: testDrivers(), kinds: testKinds(), fetcher: testFetcher,
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
