@@ -52,6 +52,11 @@ type machine struct {
 	dir   string // its volumes
 	sock  string // its runtime folder
 	guest agent
+	// engine is what the machine runs on.
+	engine *engine
+
+	looked     sync.Once // whatDied, once the agent was lost
+	died, last string
 
 	mu        sync.Mutex
 	destroyed bool
@@ -85,14 +90,19 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 	}
 
 	v := &machine{
-		ref:  ref,
-		name: "saigen-" + string(id) + "-" + m.Name,
-		api:  e.api,
-		dir:  filepath.Join(r.dir, "machines", m.Name),
-		sock: filepath.Join(r.sock, m.Name),
+		ref:    ref,
+		name:   "saigen-" + string(id) + "-" + m.Name,
+		api:    e.api,
+		dir:    filepath.Join(r.dir, "machines", m.Name),
+		sock:   filepath.Join(r.sock, m.Name),
+		engine: e,
 	}
 	defer func() {
 		if err != nil {
+			if ctx.Err() == nil && e.gone(diedTime/2) {
+				what, tail := e.obituary()
+				err = &lab.InfraError{What: "cannot start " + string(ref) + ": " + what, Tail: tail, Err: err}
+			}
 			err = errors.Join(infra(err), v.Destroy(ctx))
 		}
 	}()
@@ -233,19 +243,23 @@ func (v *machine) Ref() lab.MachineRef { return v.ref }
 
 // Run executes a command through the agent.
 func (v *machine) Run(ctx context.Context, cmd lab.Command) (lab.Result, error) {
-	return v.guest.Run(ctx, cmd)
+	res, err := v.guest.Run(ctx, cmd)
+	return res, v.explain(err)
 }
 
 // Put writes a file through the agent.
-func (v *machine) Put(ctx context.Context, f lab.File) error { return v.guest.Put(ctx, f) }
+func (v *machine) Put(ctx context.Context, f lab.File) error { return v.explain(v.guest.Put(ctx, f)) }
 
 // Watch has the agent observe a probe.
 func (v *machine) Watch(ctx context.Context, p lab.Probe, each func(lab.Observation)) error {
-	return v.guest.Watch(ctx, p, each)
+	return v.explain(v.guest.Watch(ctx, p, each))
 }
 
 // Clock is as good as 0: the machine has the host's clock.
-func (v *machine) Clock(ctx context.Context) (time.Duration, error) { return v.guest.Clock(ctx) }
+func (v *machine) Clock(ctx context.Context) (time.Duration, error) {
+	d, err := v.guest.Clock(ctx)
+	return d, v.explain(err)
+}
 
 // escape is what systemd colours its console with.
 var escape = regexp.MustCompile("\x1b\\[[0-9;?]*[a-zA-Z]")

@@ -290,6 +290,14 @@ func (s *stream) explain(err error) error {
 	return lost(err)
 }
 
-func lost(err error) error {
-	return &lab.InfraError{What: "the connection to the machine's agent was lost", Err: err}
-}
+// ErrLost is what errors are when a connection has ended that should not have: the agent has, or its machine. It stays so.
+var ErrLost = errors.New("the connection to the machine's agent was lost")
+
+func lost(err error) error { return &lab.InfraError{What: ErrLost.Error(), Err: lostError{err}} }
+
+// lostError is why a connection has ended.
+type lostError struct{ error }
+
+func (lostError) Is(target error) bool { return target == ErrLost }
+
+func (e lostError) Unwrap() error { return e.error }

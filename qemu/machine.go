@@ -181,19 +181,25 @@ func (v *vmachine) Ref() lab.MachineRef { return v.ref }
 
 // Run executes a command through the agent.
 func (v *vmachine) Run(ctx context.Context, cmd lab.Command) (lab.Result, error) {
-	return v.guest.Run(ctx, cmd)
+	res, err := v.guest.Run(ctx, cmd)
+	return res, v.explainLoss(err)
 }
 
 // Put writes a file through the agent.
-func (v *vmachine) Put(ctx context.Context, f lab.File) error { return v.guest.Put(ctx, f) }
+func (v *vmachine) Put(ctx context.Context, f lab.File) error {
+	return v.explainLoss(v.guest.Put(ctx, f))
+}
 
 // Watch has the agent observe a probe.
 func (v *vmachine) Watch(ctx context.Context, p lab.Probe, each func(lab.Observation)) error {
-	return v.guest.Watch(ctx, p, each)
+	return v.explainLoss(v.guest.Watch(ctx, p, each))
 }
 
 // Clock asks the agent for the machine's clock.
-func (v *vmachine) Clock(ctx context.Context) (time.Duration, error) { return v.guest.Clock(ctx) }
+func (v *vmachine) Clock(ctx context.Context) (time.Duration, error) {
+	d, err := v.guest.Clock(ctx)
+	return d, v.explainLoss(err)
+}
 
 // Waited implements lab.Waiter: what the kernel counts of QEMU's threads that are processors; see "sched_info" in its
 // Documentation/scheduler/sched-stats.rst. QEMU names them "CPU 0/TCG" or "CPU 0/KVM".
