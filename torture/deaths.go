@@ -60,12 +60,12 @@ type death struct {
 func deaths() []death {
 	vm := []string{"the injection", "the fault", "the control arm", "the soak"}
 	return []death{
-		{name: "the engine's podman, container", driver: "container", strike: kill(podmanService), told: []string{"the container engine has ended"}},
-		{name: "the machine's conmon, container", driver: "container", strike: kill(conmon), told: []string{"conmon"}},
-		{name: "the machine's init, container", driver: "container", strike: kill(machineInit), told: []string{"has stopped"}},
-		{name: "the guest agent, container", driver: "container", strike: kill(guestAgent), told: []string{"agent"}},
+		{name: "the engine's podman, container", driver: "container", strike: kill(podmanService), told: []string{"the container engine has ended", "podman's service ended"}},
+		{name: "the machine's conmon, container", driver: "container", strike: kill(conmon), told: []string{"cannot start container"}},
+		{name: "the machine's init, container", driver: "container", strike: kill(machineInit), told: []string{"has stopped", "cannot start container"}},
+		{name: "the guest agent, container", driver: "container", strike: kill(guestAgent), told: []string{"saigen's agent in machine.web has ended"}},
 		{name: "QEMU, qemu", driver: "qemu", strike: kill(qemuOf), told: []string{"QEMU has ended"}},
-		{name: "the guest agent, qemu", driver: "qemu", moments: vm[:2], strike: inMachine("systemctl kill --signal=KILL saigen-agent"), told: []string{"agent"}},
+		{name: "the guest agent, qemu", driver: "qemu", moments: vm[:2], strike: inMachine("systemctl kill --signal=KILL saigen-agent"), told: []string{"saigen's agent in machine.web has ended"}},
 		{name: "the machine's kernel, qemu", driver: "qemu", moments: vm[:2], strike: inMachine("echo c >/proc/sysrq-trigger"), told: []string{"QEMU has ended"}},
 	}
 }

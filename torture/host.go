@@ -31,6 +31,7 @@ type host struct {
 	cache      string   // XDG_CACHE_HOME: a copy, since scenarios may damage it
 	env        []string // of saigen, besides this process's own
 	say        func(format string, args ...any)
+	prefix     []string // of saigen's command line: what puts it where it sees the host as a scenario wants it
 
 	before ledger.Inventory
 }
@@ -165,7 +166,8 @@ func (s said) line() string {
 
 // command is saigen with arguments, in the host's folders.
 func (h *host) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(h.options.saigen, args...)
+	argv := append(append(slices.Clone(h.prefix), h.options.saigen), args...)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = h.dir, append(os.Environ(), h.env...)
 	return cmd
 }

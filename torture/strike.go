@@ -82,7 +82,7 @@ func group(p procfs.Proc, id lab.RunID) (string, bool) {
 		return "", false
 	}
 	for _, g := range groups {
-		if rest, ok := strings.CutPrefix(g.Path, "/saigen-"+string(id)+"/"); ok && g.HierarchyID == 0 {
+		if _, rest, ok := strings.Cut(g.Path, "/saigen-"+string(id)+"/"); ok && g.HierarchyID == 0 { // before it is where this process is
 			return rest, true
 		}
 	}
@@ -99,7 +99,7 @@ func podmanService(p procfs.Proc, id lab.RunID) bool {
 func conmon(p procfs.Proc, id lab.RunID) bool {
 	in, ok := group(p, id)
 	name, err := p.Comm()
-	return ok && err == nil && name == "conmon" && strings.HasSuffix(in, "/conmon")
+	return ok && err == nil && name == "conmon" && in == "engine"
 }
 
 // machineInit is the process that is number 1 of the machine: the third namespace counts, after the host's and the engine's.

@@ -196,7 +196,7 @@ func (s *sweeper) at(ctx context.Context, p point, gc bool) error {
 	if v.line != "" {
 		name += fmt.Sprintf(" (%.120s)", v.line)
 	}
-	dead, err := ledger.Dead(s.h.folder())
+	dead, err := ledger.Left(s.h.folder())
 	if err != nil {
 		return err
 	}
