@@ -28,7 +28,6 @@ type origin struct {
 	source  string // of all that came with it
 	root    string // the folder of that
 	lock    string // the lab's in the user's state: one for the same bytes
-	sum     string // for people
 }
 
 // folder is the lab as a command line names it.
@@ -151,7 +150,7 @@ func (w *world) fetchLabs(ctx context.Context, p paths, typed string, relock boo
 		}
 		in = filepath.ToSlash(in)
 		all = append(all, meant{path, &origin{
-			address: pinned.In(in).String(), typed: address.In(in).String(), source: pinned.Source, root: got.Root, sum: pinned.Sum(),
+			address: pinned.In(in).String(), typed: address.In(in).String(), source: pinned.Source, root: got.Root,
 			lock: filepath.Join(p.state(), "locks", got.Key, folder),
 		}})
 	}
