@@ -22,9 +22,10 @@ const (
 	KindImage     = "image"
 )
 
-// Undoers undo what was made in an existing engine, through its API.
+// Undoers undo what was made in an existing engine, through its API, and then look whether it is gone.
 func Undoers() []ledger.Option {
-	undo := func(remove func(ctx context.Context, api *client.Client, name string) error) ledger.Undoer {
+	type call = func(ctx context.Context, api *client.Client, name string) error
+	undo := func(remove, look call) ledger.Undoer {
 		return func(ctx context.Context, e ledger.Entry) error {
 			api, err := client.New(client.WithHost(e.Host))
 			if err != nil {
@@ -34,6 +35,12 @@ func Undoers() []ledger.Option {
 			if err := remove(ctx, api, e.Path); err != nil && !cerrdefs.IsNotFound(err) {
 				return err
 			}
+			switch err := look(ctx, api, e.Path); {
+			case err == nil:
+				return errors.New("it is still there")
+			case !cerrdefs.IsNotFound(err):
+				return err
+			}
 			return nil
 		}
 	}
@@ -41,17 +48,73 @@ func Undoers() []ledger.Option {
 		ledger.With(KindContainer, undo(func(ctx context.Context, api *client.Client, name string) error {
 			_, err := api.ContainerRemove(ctx, name, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 			return err
+		}, func(ctx context.Context, api *client.Client, name string) error {
+			_, err := api.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
+			return err
 		})),
 		ledger.With(KindNetwork, undo(func(ctx context.Context, api *client.Client, name string) error {
 			_, err := api.NetworkRemove(ctx, name, client.NetworkRemoveOptions{})
+			return err
+		}, func(ctx context.Context, api *client.Client, name string) error {
+			_, err := api.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
 			return err
 		})),
 		ledger.With(KindImage, undo(func(ctx context.Context, api *client.Client, name string) error {
 			_, err := api.ImageRemove(ctx, name, client.ImageRemoveOptions{Force: true})
 			return err
+		}, func(ctx context.Context, api *client.Client, name string) error {
+			_, err := api.ImageInspect(ctx, name)
+			return err
 		})),
 	}
 }
+
+// Trace is something in an existing engine that a run of saigen has made.
+type Trace struct {
+	What, Name string
+	Run        string
+}
+
+// Traces lists what an existing engine has of saigen's, whichever run made it.
+func Traces(ctx context.Context, host string) ([]Trace, error) {
+	api, err := client.New(client.WithHost(host))
+	if err != nil {
+		return nil, fmt.Errorf("cannot look at the engine %s: %w", host, err)
+	}
+	defer api.Close()
+	var all []Trace
+	of := make(client.Filters).Add("label", labelRun)
+	containers, err := api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: of})
+	if err != nil {
+		return nil, fmt.Errorf("cannot look at the engine %s: %w", host, err)
+	}
+	for _, c := range containers.Items {
+		all = append(all, Trace{"container", c.ID, c.Labels[labelRun]})
+	}
+	networks, err := api.NetworkList(ctx, client.NetworkListOptions{Filters: of})
+	if err != nil {
+		return nil, fmt.Errorf("cannot look at the engine %s: %w", host, err)
+	}
+	for _, n := range networks.Items {
+		all = append(all, Trace{"network", n.Name, n.Labels[labelRun]})
+	}
+	images, err := api.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("cannot look at the engine %s: %w", host, err)
+	}
+	for _, i := range images.Items {
+		for _, tag := range i.RepoTags {
+			if rest, ok := strings.CutPrefix(tag, imagePrefix); ok {
+				run, _, _ := strings.Cut(rest, ":")
+				all = append(all, Trace{"image", tag, run})
+			}
+		}
+	}
+	return all, nil
+}
+
+// imagePrefix is what the names of all images begin with that were loaded into an existing engine; a run's id follows.
+const imagePrefix = "localhost/saigen-"
 
 // openEngine connects to an engine that the user runs.
 func openEngine(ctx context.Context, host string) (*engine, error) {
@@ -94,7 +157,7 @@ func (e *engine) ask(ctx context.Context) error {
 
 // load brings a machine image into an existing engine, under a name of this run.
 func (e *engine) load(ctx context.Context, r *run, b image.Built) (ref string, err error) {
-	ref = "localhost/saigen-" + strings.ToLower(string(r.id)) + ":" + b.Short()
+	ref = imagePrefix + strings.ToLower(string(r.id)) + ":" + b.Short()
 	if _, err := e.api.ImageInspect(ctx, ref); err == nil {
 		return ref, nil
 	}

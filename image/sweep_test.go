@@ -28,11 +28,14 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	if all, err := c.Unfinished(); err != nil || !slices.Equal(all, []Unfinished{{dead, false}, {alive, true}}) {
+		t.Errorf("half-made are %v, %v", all, err)
+	}
 	removed, err := c.Sweep(t.Context())
 	if err != nil || !slices.Equal(removed, []string{dead}) {
 		t.Errorf("removed %v, %v", removed, err)
 	}
-	if left, err := c.Killed(); err != nil || !slices.Equal(left, []string{alive}) {
+	if left, err := c.Unfinished(); err != nil || !slices.Equal(left, []Unfinished{{alive, true}}) {
 		t.Errorf("left %v, %v", left, err)
 	}
 }

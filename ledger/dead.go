@@ -19,6 +19,7 @@ type Run struct {
 	Dir     string // the folder of its ledger
 	Kept    bool
 	Entries []Entry
+	Damaged int // lines that cannot be read
 }
 
 // Dead lists the runs below runsDir (one folder each) whose process is gone, which were not kept, and which have
@@ -45,7 +46,7 @@ func list(runsDir string, want func(r Run, owned bool) bool) ([]Run, error) {
 	for _, f := range folders {
 		dir := filepath.Join(runsDir, f.Name())
 		owned := Owned(dir) // before it is read: a run that ends meanwhile has undone what was in it
-		r, damaged, err := read(dir)
+		r, err := Read(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -53,7 +54,7 @@ func list(runsDir string, want func(r Run, owned bool) bool) ([]Run, error) {
 			errs = append(errs, err)
 			continue
 		}
-		if len(r.Entries)+damaged > 0 && want(r, owned || Owned(dir)) { // and after it: it may just have begun
+		if len(r.Entries)+r.Damaged > 0 && want(r, owned || Owned(dir)) { // and after it: it may just have begun
 			runs = append(runs, r)
 		}
 	}
@@ -62,17 +63,12 @@ func list(runsDir string, want func(r Run, owned bool) bool) ([]Run, error) {
 
 // Read reads what a run's ledger has, whoever owns it, at one moment.
 func Read(dir string) (Run, error) {
-	r, _, err := read(dir)
-	return r, err
-}
-
-func read(dir string) (r Run, damaged int, err error) {
 	data, err := os.ReadFile(filepath.Join(dir, fileName))
 	if err != nil {
-		return Run{}, 0, fmt.Errorf("cannot read ledger: %w", err)
+		return Run{}, fmt.Errorf("cannot read ledger: %w", err)
 	}
 	was := parse(data)
-	return Run{ID: was.run, Dir: dir, Kept: was.kept, Entries: was.entries}, len(was.damaged), nil
+	return Run{ID: was.run, Dir: dir, Kept: was.kept, Entries: was.entries, Damaged: len(was.damaged)}, nil
 }
 
 // Owned says whether a living process holds the ledger in dir.

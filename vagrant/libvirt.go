@@ -238,14 +238,16 @@ func (libvirt) close(ctx context.Context, e *environment) error {
 		return err
 	}
 	networks, err := names(ctx, uri, "net-list")
-	if err != nil || !slices.Contains(networks, e.Name) {
+	if err != nil {
 		return err
 	}
-	_, stopErr := virsh(ctx, uri, "net-destroy", e.Name) // an error when it is not active
-	if _, err := virsh(ctx, uri, "net-undefine", e.Name); err != nil {
-		return errors.Join(err, stopErr)
+	if slices.Contains(networks, e.Name) {
+		_, stopErr := virsh(ctx, uri, "net-destroy", e.Name) // an error when it is not active
+		if _, err := virsh(ctx, uri, "net-undefine", e.Name); err != nil {
+			return errors.Join(err, stopErr)
+		}
 	}
-	return nil
+	return verifyGone(ctx, e)
 }
 
 func (libvirt) findsAll() bool { return true }

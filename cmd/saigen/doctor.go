@@ -14,16 +14,26 @@ import (
 )
 
 func (w *world) doctorCommand() *cobra.Command {
-	return &cobra.Command{
+	var leaks bool
+	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what this host lacks, what needs it, and the command that fixes it",
 		Long: `Look at everything that each driver needs of this host, and say which driver runs a lab that needs nothing special.
-Exit code 1 when no driver has all that it needs.`,
+Exit code 1 when no driver has all that it needs.
+
+With --leaks, look instead for everything of saigen's on this host: of runs that are under way, that were left
+running, whose saigen was killed, and what carries the id of a run and stands in no ledger; each with the command that
+removes it. Nothing is changed. What no ledger names is for a person to remove: saigen gc never touches it. Exit code 1
+when something is left that nobody takes care of, 3 when not all could be looked at. A normal user sees what is his;
+root sees all.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := w.paths()
 			if err != nil {
 				return err
+			}
+			if leaks {
+				return w.tellLeaks(w.lookForLeaks(cmd.Context(), p), p)
 			}
 			all := w.candidates(cmd.Context(), p, []*lab.Lab{{}}, true)
 			for i, c := range all {
@@ -42,6 +52,8 @@ Exit code 1 when no driver has all that it needs.`,
 			return &exitError{code: runner.ExitUnexpected}
 		},
 	}
+	c.Flags().BoolVar(&leaks, "leaks", false, "look for what saigen has left on this host instead")
+	return c
 }
 
 // headline names a driver, what it gives to machines on this host, and what it would give on another.

@@ -28,6 +28,8 @@ type driverEntry struct {
 	// connect reaches a machine that another process has started and kept; dir is the run's runtime folder.
 	connect func(ctx context.Context, dir, machine string) (lab.Running, error)
 	undoers func() []ledger.Option // what its entries in a run's ledger need to be undone
+	// traces lists what it has made where a look at the host alone does not find it; may be nil.
+	traces func(ctx context.Context, w *world) ([]ledger.Trace, error)
 }
 
 // newDriver makes a driver for one run.
@@ -49,7 +51,7 @@ func shippedDrivers() []driverEntry {
 			requirements: func(w *world, p paths) []lab.Requirement {
 				return distinct(slices.Concat(image.Requirements(), container.Requirements(w.engine(), p.runs)))
 			},
-			new: newContainerDriver, connect: container.Connect, undoers: container.Undoers,
+			new: newContainerDriver, connect: container.Connect, undoers: container.Undoers, traces: engineTraces,
 		},
 		{
 			name: "qemu", offers: []lab.Need{lab.OwnKernel, lab.OwnPIDMax},
@@ -64,7 +66,7 @@ func shippedDrivers() []driverEntry {
 			requirements: func(*world, paths) []lab.Requirement {
 				return distinct(slices.Concat(image.Requirements(), image.DiskRequirements(), image.BoxRequirements(), vagrant.Requirements()))
 			},
-			new: newVagrantDriver, connect: vagrant.Connect, undoers: vagrant.Undoers,
+			new: newVagrantDriver, connect: vagrant.Connect, undoers: vagrant.Undoers, traces: libvirtTraces,
 		},
 	}
 }

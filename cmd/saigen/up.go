@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -126,8 +127,9 @@ func (w *world) gcCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove what killed runs have left on this host",
-		Long: `Remove what runs whose process was killed have left: processes, cgroups, storage, and half-made entries of the cache. saigen
-run does it too before it starts. Runs that were left running on purpose are for saigen down.`,
+		Long: `Remove what runs whose process was killed have left: processes, cgroups, storage, and half-made entries of the cache.
+saigen run does it too before it starts. Runs that were left running on purpose are for saigen down. What stands in no
+ledger is not touched, whatever its name: saigen doctor --leaks lists it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := w.paths()
@@ -140,23 +142,25 @@ run does it too before it starts. Runs that were left running on purpose are for
 			}
 			cache := image.New(p.cache, w.log)
 			defer cache.Close()
-			half, err := cache.Killed()
+			half, err := cache.Unfinished()
 			if err != nil {
 				return err
 			}
+			half = slices.DeleteFunc(half, func(u image.Unfinished) bool { return u.Made })
 			if len(dead)+len(half) == 0 {
 				fmt.Fprintln(w.stdout, "nothing is left of any killed run")
 				return nil
 			}
 			for _, r := range dead {
-				fmt.Fprintf(w.stdout, "run %s\n", r.ID)
-				for _, e := range r.Entries {
-					fmt.Fprintf(w.stdout, "  %s %s\n", e.Kind, e.Path)
+				here := &presence{id: r.ID, whose: abandoned, runs: p.runs, entries: r.Entries, damaged: r.Damaged}
+				w.tellPresence(here)
+				if dry {
+					w.tellFix(here, p)
 				}
 			}
 			if dry {
-				for _, path := range half {
-					fmt.Fprintf(w.stdout, "half of an entry of the cache, unless it is being made now\n  directory %s\n", path)
+				for _, u := range half {
+					fmt.Fprintf(w.stdout, "half of an entry of the cache\n  directory %s\n  remove it with: saigen gc\n", u.Dir)
 				}
 				return nil
 			}
