@@ -1,11 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/runner"
 )
 
 // capacity says what is left for machines: memory in bytes, and cores. 0: not known. root is "/" but in tests.
@@ -17,6 +21,28 @@ func capacity(root string) (memory int64, cores int) {
 		}
 	}
 	return memory, runtime.GOMAXPROCS(0) // which Go keeps within the affinity mask and the cgroup's CPU limit
+}
+
+// affordable refuses a fetched lab whose machines could take all of the memory that this host has left. 0: not known.
+func affordable(labs []*lab.Lab, memory int64) error {
+	for _, l := range labs {
+		left := memory
+		for _, m := range l.Machines {
+			size := m.Memory.Bytes()
+			if size == 0 {
+				size = 1 << 30 // as the drivers take it
+			}
+			for range 2 { // arms
+				if left -= size; left < 0 && memory > 0 && l.Untrusted() {
+					return &exitError{
+						code: runner.ExitUsage, err: fmt.Errorf("cannot run %s %s: it was fetched, and the machines of its two arms ask for more memory than the %d MiB that this host has left", l.Name, l.Variant, memory>>20),
+						hint: "Nobody of this host vouches for it, so it may not ask for more than there is. Make room, or copy the lab into a folder of your own, and give its machines less.",
+					}
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // available is MemAvailable of /proc/meminfo: see proc_meminfo(5).

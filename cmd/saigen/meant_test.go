@@ -29,6 +29,34 @@ func TestSplitFilters(t *testing.T) {
 	}
 }
 
+func TestAffordable(t *testing.T) {
+	machines := func(from string, sizes ...lab.Size) []*lab.Lab {
+		l := &lab.Lab{Name: "x", From: from}
+		for _, s := range sizes {
+			l.Machines = append(l.Machines, lab.Machine{Memory: s})
+		}
+		return []*lab.Lab{l}
+	}
+	const gib = 1 << 30
+	for _, c := range []struct {
+		labs   []*lab.Lab
+		memory int64
+		want   bool
+	}{
+		{machines("git::x", ""), 2 * gib, true},
+		{machines("git::x", ""), 2*gib - 1, false},
+		{machines("git::x", "2GiB", "512MiB"), 5 * gib, true},
+		{machines("git::x", "2GiB", "513MiB"), 5 * gib, false},
+		{machines("git::x", "8000000000GiB", "8000000000GiB"), 5 * gib, false},
+		{machines("git::x", "2GiB"), 0, true}, // not known
+		{machines("", "2GiB"), gib, true},     // one's own
+	} {
+		if err := affordable(c.labs, c.memory); (err == nil) != c.want {
+			t.Errorf("%v with %d MiB: %v", c.labs[0].Machines, c.memory>>20, err)
+		}
+	}
+}
+
 // What went into the images of a fetched lab is held against the lock that came with it, and from the first run of one's own on
 // against that; nothing is written to what was fetched.
 func TestLockOfFetchedLab(t *testing.T) {

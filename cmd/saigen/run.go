@@ -277,6 +277,10 @@ type activeRun struct {
 }
 
 func (w *world) start(ctx context.Context, m meant, file *labfile.File, on chosenDriver, labs []*lab.Lab, f runFlags) (*activeRun, error) {
+	memory, _ := capacity("/")
+	if err := affordable(labs, memory); err != nil {
+		return nil, err
+	}
 	s, err := w.begin(ctx, m, file, on, labs)
 	if err != nil {
 		return nil, err
