@@ -125,7 +125,7 @@ func (l *Ledger) load() error {
 		if err := l.append(line{Run: l.run}); err != nil {
 			return err
 		}
-		return syncDir(l.dir)
+		return errors.Join(syncDir(l.dir), syncDir(filepath.Dir(l.dir))) // the run's folder may be new, too
 	}
 	return nil
 }
@@ -268,7 +268,7 @@ func (l *Ledger) rewrite() error {
 		}
 		b.Write(append(data, '\n'))
 	}
-	err := os.WriteFile(name+".new", b.Bytes(), 0o600)
+	err := writeSynced(name+".new", b.Bytes()) // else a power cut after the renaming could leave an empty ledger
 	if err == nil {
 		err = os.Rename(name+".new", name)
 	}
@@ -309,6 +309,16 @@ func (l *Ledger) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return errors.Join(l.file.Close(), l.lock.Close())
+}
+
+// writeSynced writes a file, and returns when that is on the disk.
+func writeSynced(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func syncDir(dir string) error {

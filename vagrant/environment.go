@@ -12,6 +12,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // environment is what Vagrant calls one: a folder with a Vagrantfile. It holds the machines of one lab in one run. Its exported
@@ -200,7 +203,8 @@ func listPlugins(ctx context.Context) (string, error) {
 		_, err = os.Stat(home)
 	}
 	if err != nil {
-		empty, err := os.MkdirTemp("", "saigen-vagrant-")
+		sweepAsked()
+		empty, err := os.MkdirTemp("", askedPrefix)
 		if err != nil {
 			return "", fmt.Errorf("cannot ask Vagrant for its plugins: %w", err)
 		}
@@ -209,6 +213,24 @@ func listPlugins(ctx context.Context) (string, error) {
 	}
 	out, err := tool{argv: []string{"vagrant", "plugin", "list"}, env: env}.run(ctx)
 	return string(out), err
+}
+
+// askedPrefix is what the names of the folders begin with that a question to Vagrant has instead of the user's; a question takes
+// seconds, so one that is older than askedTime is of a saigen that was killed.
+const (
+	askedPrefix = "saigen-vagrant-"
+	askedTime   = time.Hour
+)
+
+// sweepAsked removes what killed questions of this user have left: there is no ledger, since no run asks.
+func sweepAsked() {
+	old, _ := filepath.Glob(filepath.Join(os.TempDir(), askedPrefix+"*")) // the pattern is right
+	for _, dir := range old {
+		var st unix.Stat_t
+		if unix.Lstat(dir, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR && int(st.Uid) == os.Getuid() && time.Since(time.Unix(st.Mtim.Unix())) > askedTime {
+			_ = os.RemoveAll(dir)
+		}
+	}
 }
 
 // shareBoxes has a team's Vagrantfile find the boxes that the user has, and keeps those that it fetches for the next time.
