@@ -154,10 +154,10 @@ func identity(s lab.Assertion) string { return s.Address() + " " + string(s.Sett
 
 // TestRealLabs runs every variant of every lab for real, and prints one table of them. saigen compares the host with what it was
 // after each run, and ends with another code when something is left. Two trials go side by side where the host has room: much of
-// their time is waiting for symptoms that must not come, and what the host was too busy for is inconclusive, never a verdict.
+// their time is waiting for symptoms that must not come, and what the host was too busy for is inconclusive, never a verdict, and is tried once more.
 func TestRealLabs(t *testing.T) {
 	needReal(t)
-	cmd := exec.Command(build(t, t.TempDir()), append([]string{"run", ".", "--parallel", "2"}, examples...)...)
+	cmd := exec.Command(build(t, t.TempDir()), append([]string{"run", ".", "--parallel", "2", "--again", "1"}, examples...)...)
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr // as it happens: this takes many minutes
 	if err := cmd.Run(); err != nil {

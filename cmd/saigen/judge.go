@@ -128,7 +128,7 @@ func (w *world) judge(ctx context.Context, args []string, f judgeFlags) error {
 // gateOf is when the trials of a run were enough.
 func gateOf(r storedRun) runner.Gate {
 	if s := readSummary(r.folder); s != nil {
-		return runner.Gate{Until: s.Until}
+		return runner.Gate{Until: s.Until, Again: s.Again}
 	}
 	return runner.Gate{}
 }

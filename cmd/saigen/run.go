@@ -24,6 +24,7 @@ type runFlags struct {
 	drivers  string
 	repeat   int
 	until    float64
+	again    int
 	seed     seed
 	parallel int
 	fresh    bool
@@ -69,6 +70,9 @@ and is that commit from then on. What was fetched runs in virtual machines only;
 					f.repeat = runner.MostTrials
 				}
 			}
+			if f.again < 0 {
+				return usage("--again takes a number, not %d", f.again)
+			}
 			if err := f.pause.check(w, f.json); err != nil {
 				return err
 			}
@@ -97,6 +101,7 @@ and is that commit from then on. What was fetched runs in virtual machines only;
 	_ = c.RegisterFlagCompletionFunc("drivers", w.completeDrivers)
 	c.Flags().IntVar(&f.repeat, "repeat", runner.AsNeeded, fmt.Sprintf("run every variant `N` times and say k of n, with a 95 %% interval (default: once, and a variant with a rate until that is decided, at most %d times)", runner.MostTrials))
 	c.Flags().Float64Var(&f.until, "until", 0, fmt.Sprintf("run every variant until its trials decide at this `CONFIDENCE`, such as 0.95; --repeat is then the most (default %d)", runner.MostTrials))
+	c.Flags().IntVar(&f.again, "again", 0, "make an inconclusive trial good by another one, up to `N` of each variant: nothing was found out in it")
 	c.Flags().Var(&f.seed, "seed", "run the trials in a random `ORDER`: off, on, or the number that an earlier run printed")
 	c.Flags().IntVar(&f.parallel, "parallel", 1, "run up to `N` trials side by side: no more than the host has memory and cores for")
 	c.Flags().StringVar(&f.keep, "keep", string(runner.KeepNever), "`WHEN` to leave the machines running: never, or on-failure: when a variant does not get its expected verdict")
@@ -105,7 +110,7 @@ and is that commit from then on. What was fetched runs in virtual machines only;
 	f.ci.register(c)
 	f.pause.register(c)
 	w.outputFlags(c, &f)
-	for _, number := range []string{"repeat", "until", "parallel"} {
+	for _, number := range []string{"repeat", "until", "again", "parallel"} {
 		_ = c.RegisterFlagCompletionFunc(number, cobra.NoFileCompletions)
 	}
 	_ = c.RegisterFlagCompletionFunc("seed", cobra.FixedCompletions([]string{"off", "on"}, cobra.ShellCompDirectiveNoFileComp))
@@ -328,7 +333,7 @@ func (r *activeRun) open(m meant, on chosenDriver, labs []*lab.Lab, f runFlags) 
 	r.runner = &runner.Runner{
 		Driver: r.driver, Composer: composer, Sink: &r.sinks, Run: s.id, Folder: s.folder, Keep: runner.Keep(f.keep),
 		Parallel: f.parallel, Capacity: func() (int64, int) { return capacity("/") }, Fresh: f.fresh,
-		Until: f.until, Seed: uint64(f.seed), Drift: s.lock.drift,
+		Until: f.until, Again: f.again, Seed: uint64(f.seed), Drift: s.lock.drift,
 		Mask: diff.Mask, Seen: diff.Seen, Collect: diff.Collect, Advise: w.advise, Scarce: func() string { return scarce(s.folder) },
 	}
 	if m.from != nil {
