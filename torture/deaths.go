@@ -32,7 +32,7 @@ func moments() []moment {
 		return words
 	}
 	return []moment{
-		{"the boot", []string{"starting machine", `"arm":"fault"`}, runner.Fault},
+		{"the boot", []string{`machine`, `"type":"step"`, `"arm":"fault"`}, runner.Fault}, // starting one, or restoring them
 		{"the injection", of(runner.Fault, "phase_started", "inject"), runner.Fault},
 		{"the control arm", of(runner.Control, "phase_started", "hold"), runner.Control},
 		{"the fault", of(runner.Fault, "phase_started", "fault"), runner.Fault},
@@ -60,7 +60,7 @@ type death struct {
 func deaths() []death {
 	vm := []string{"the injection", "the fault", "the control arm", "the soak"}
 	return []death{
-		{name: "the engine's podman, container", driver: "container", strike: kill(podmanService), told: []string{"the container engine has ended", "podman's service ended"}},
+		{name: "the engine's podman, container", driver: "container", strike: kill(podmanService), told: []string{"the container engine has ended", "cannot start the container engine: it has ended"}},
 		{name: "the machine's conmon, container", driver: "container", strike: kill(conmon), told: []string{"cannot start container"}},
 		{name: "the machine's init, container", driver: "container", strike: kill(machineInit), told: []string{"has stopped", "cannot start container"}},
 		{name: "the guest agent, container", driver: "container", strike: kill(guestAgent), told: []string{"saigen's agent in machine.web has ended"}},
@@ -214,7 +214,7 @@ func (d death) judge(h *host, got said) (outcome, complaint string) {
 		}
 		return "the right verdict", ""
 	case runner.ExitInconclusive:
-		said := got.out + got.stderr
+		said := strings.Join(strings.Fields(got.out+got.stderr), " ") // lines end where the terminal does
 		if !slices.ContainsFunc(d.told, func(s string) bool { return strings.Contains(said, s) }) {
 			return "inconclusive", "it does not say what has died: " + got.line()
 		}
