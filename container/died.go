@@ -30,7 +30,7 @@ func (v *machine) whatDied() (what, tail string) {
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for answered := false; ; {
 		is, err := v.api.ContainerInspect(ctx, v.name, client.ContainerInspectOptions{})
 		switch {
 		case v.engine.gone(0):
@@ -41,12 +41,13 @@ func (v *machine) whatDied() (what, tail string) {
 			tail, _ := v.Console(ctx) // it would only be of help
 			return string(v.ref) + " has stopped: its init has ended", tail
 		}
+		answered = answered || err == nil
 		select {
 		case <-tick.C:
 		case <-v.engine.ended:
 			return v.engine.obituary()
 		case <-ctx.Done():
-			if err != nil {
+			if !answered {
 				return "the container engine does not answer any more", tailOf(v.engine.log)
 			}
 			return "saigen's agent in " + string(v.ref) + " has ended, and the machine goes on", ""

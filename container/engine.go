@@ -145,8 +145,12 @@ func (e *engine) ping(ctx context.Context) error {
 		}
 	}()
 	if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		what := "cannot start the container engine"
+		if e.gone(diedTime / 2) { // it has said why by then
+			what += ": it has ended"
+		}
 		return &lab.InfraError{
-			What: "cannot start the container engine",
+			What: what,
 			Hint: "saigen doctor says what the host lacks",
 			Tail: tailOf(e.log),
 			Err:  err,
