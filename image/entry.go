@@ -125,6 +125,9 @@ func (c *Cache) sweep(ctx context.Context, dir string) error {
 	return nil
 }
 
+// Path is the folder of an entry, whether or not it is there.
+func (c *Cache) Path(kind, hash string) string { return filepath.Join(c.dir, kind, hash) }
+
 // letGo gives up the use of an entry.
 func (c *Cache) letGo(dir string) {
 	c.mu.Lock()

@@ -72,6 +72,9 @@ type Snapshotter interface {
 
 // Forgetter is implemented by drivers that can remove what they have saved.
 type Forgetter interface {
+	// Passing says before Save that what will be saved under a key goes with the run: also when the run is killed, and somebody
+	// else cleans up after it.
+	Passing(ctx context.Context, run RunID, l *Lab, key string) error
 	// Forget removes what this run has saved under a key. Nobody may be starting from it; that there is nothing is no error.
 	Forget(ctx context.Context, run RunID, l *Lab, key string) error
 }

@@ -96,6 +96,11 @@ func (d *SnapshotDriver) Restore(ctx context.Context, run lab.RunID, l *lab.Lab,
 	return machines, nil
 }
 
+// Passing implements lab.Forgetter: what the fake saves goes with the process.
+func (d *SnapshotDriver) Passing(ctx context.Context, _ lab.RunID, _ *lab.Lab, _ string) error {
+	return ctx.Err()
+}
+
 // Forget implements lab.Forgetter.
 func (d *SnapshotDriver) Forget(ctx context.Context, run lab.RunID, _ *lab.Lab, key string) error {
 	d.snapMu.Lock()

@@ -83,3 +83,27 @@ func TestCopySparse(t *testing.T) {
 		t.Error("a file was written over")
 	}
 }
+
+// A snapshot that goes with its run is removed by whoever undoes it, whether it is there, half made, or not yet begun.
+func TestUndoSnapshot(t *testing.T) {
+	cache := t.TempDir()
+	folder := filepath.Join(cache, "snapshots", "abc")
+	for _, made := range []string{folder, folder + ".tmp-7", ""} {
+		if made != "" {
+			if err := os.MkdirAll(filepath.Join(made, "sub"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := removeSnapshot(t.Context(), folder); err != nil {
+			t.Errorf("with %q: %v", made, err)
+		}
+		if left, err := os.ReadDir(filepath.Dir(folder)); len(left) > 0 && err == nil {
+			t.Errorf("with %q: %v is left", made, left)
+		}
+	}
+	for _, bad := range []string{"snapshots/abc", filepath.Join(cache, "images", "abc")} {
+		if err := removeSnapshot(t.Context(), bad); err == nil {
+			t.Errorf("%q was removed", bad)
+		}
+	}
+}

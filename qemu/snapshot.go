@@ -19,6 +19,7 @@ import (
 	"github.com/saigen-lab/saigen/guest"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/ledger"
 )
 
 // A snapshot is an entry of the image cache. For each machine it has its memory, the state of its processors and devices,
@@ -113,6 +114,20 @@ func (d *Driver) Save(ctx context.Context, id lab.RunID, l *lab.Lab, key string,
 		return saveAll(ctx, machines, tmp)
 	})
 	return infra(ctx, "cannot save the machines", err)
+}
+
+// Passing implements lab.Forgetter.
+func (d *Driver) Passing(ctx context.Context, id lab.RunID, l *lab.Lab, key string) error {
+	r, all, err := d.runFor(id, l)
+	if err != nil {
+		return infra(ctx, "cannot save the machines", err)
+	}
+	k, err := d.snapshotKey(l, all, key)
+	if err != nil {
+		return infra(ctx, "cannot save the machines", err)
+	}
+	e := ledger.Entry{Kind: KindSnapshot, Path: d.o.Images.Path(image.KindSnapshot, k.hash())}
+	return infra(ctx, "cannot save the machines", r.ledger.Record(e))
 }
 
 // Forget implements lab.Forgetter.

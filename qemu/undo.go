@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/ledger"
 )
 
@@ -21,11 +23,31 @@ import (
 // so the process is known by what it is: it has that folder on its command line and belongs to whoever undoes.
 const KindProcess = "qemu"
 
+// KindSnapshot is the kind of ledger entry for a snapshot that no other run would find. Path is its folder in the cache.
+const KindSnapshot = "qemu_snapshot"
+
 // Undoers undo what the driver records besides folders.
 func Undoers() []ledger.Option {
-	return []ledger.Option{ledger.With(KindProcess, func(ctx context.Context, e ledger.Entry) error {
-		return killThoseIn(ctx, e.Path)
-	})}
+	return []ledger.Option{
+		ledger.With(KindProcess, func(ctx context.Context, e ledger.Entry) error { return killThoseIn(ctx, e.Path) }),
+		ledger.With(KindSnapshot, func(ctx context.Context, e ledger.Entry) error { return removeSnapshot(ctx, e.Path) }),
+	}
+}
+
+// removeSnapshot removes an entry of the cache, and what was made of one that is not whole.
+func removeSnapshot(ctx context.Context, folder string) error {
+	kind, hash := filepath.Base(filepath.Dir(folder)), filepath.Base(folder)
+	if !filepath.IsAbs(folder) || kind != image.KindSnapshot {
+		return errors.New("not a snapshot in a cache")
+	}
+	if _, err := os.Stat(filepath.Dir(folder)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	ok, err := image.New(filepath.Dir(filepath.Dir(folder)), slog.New(slog.DiscardHandler)).Remove(ctx, kind, hash)
+	if err == nil && !ok {
+		err = errors.New("another process uses it")
+	}
+	return err
 }
 
 // undoTick is how often undoing looks again. What was killed goes within milliseconds.

@@ -132,6 +132,11 @@ func (a *arm) firstTime(ctx context.Context, s lab.Snapshotter, key string, b *b
 	}
 	began := time.Now()
 	a.emit(Event{Type: Step, Text: "saving the machines as the snapshot of the baseline"})
+	if f, ok := a.r.Driver.(lab.Forgetter); ok && a.r.Fresh {
+		if err := f.Passing(ctx, a.id, a.l, key); err != nil {
+			return err
+		}
+	}
 	switch err := s.Save(ctx, a.id, a.l, key, a.machines); {
 	case errors.Is(err, lab.ErrNoSnapshot) && ctx.Err() == nil:
 		b.gaveUp.Store(true)
