@@ -193,7 +193,7 @@ func (w *world) pin(ctx context.Context, f *fetch.Fetcher, p paths, a fetch.Addr
 
 // noChecksum refuses an archive of which nobody said what must be in it, and says what is there now.
 func noChecksum(ctx context.Context, f *fetch.Fetcher, a fetch.Address) error {
-	e := &exitError{code: runner.ExitUsage, err: fmt.Errorf("cannot run %s: it has no checksum, so it may be something else tomorrow, and for everybody else", a)}
+	e := &exitError{code: runner.ExitUsage, err: fmt.Errorf("cannot take %s: it has no checksum, so it may be something else tomorrow, and for everybody else", a)}
 	sum, err := f.SumNow(ctx, a)
 	if err != nil {
 		e.hint = fmt.Sprintf("Add ?checksum=sha256: and what sha256sum prints for the archive. It cannot be looked at now: %v.", err)
