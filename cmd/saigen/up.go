@@ -148,6 +148,9 @@ ledger is not touched, whatever its name: saigen doctor --leaks lists it.`,
 			}
 			half = slices.DeleteFunc(half, func(u image.Unfinished) bool { return u.Made })
 			if len(dead)+len(half) == 0 {
+				if !dry {
+					_ = os.Remove(p.runtime) // a run that was killed before it had a ledger has made no more than this
+				}
 				fmt.Fprintln(w.stdout, "nothing is left of any killed run")
 				return nil
 			}
