@@ -22,6 +22,13 @@ func TestSealSeesWhatIsBroken(t *testing.T) {
 			must(t, os.WriteFile(file, []byte("taz"), 0o644))
 			must(t, os.Chtimes(file, info.ModTime(), info.ModTime()))
 		},
+		"a hole": func(t *testing.T, file string) {
+			info, err := os.Stat(file)
+			must(t, err)
+			must(t, os.Truncate(file, 0))
+			must(t, os.Truncate(file, 3))
+			must(t, os.Chtimes(file, info.ModTime(), info.ModTime()))
+		},
 		"added": func(t *testing.T, file string) { must(t, os.WriteFile(file+".more", nil, 0o644)) },
 	} {
 		t.Run(name, func(t *testing.T) {
