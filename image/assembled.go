@@ -37,7 +37,7 @@ func (c *Cache) newDebian(img lab.Image, role Role, labDir string) (builder, err
 	}
 	a := &assembled{cache: c, role: role, suite: d, base: lab.Image{Name: img.Name, Debian: img.Debian, Snapshot: img.Snapshot, Packages: img.Packages}}
 	if img.Go != "" {
-		p, err := newGoProgram(img, labDir)
+		p, err := c.newGoProgram(img, labDir)
 		if err != nil {
 			return nil, err
 		}

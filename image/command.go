@@ -36,8 +36,11 @@ type command struct {
 	line   func(line string) // called for every line that it prints, and with "" every second; may be nil
 }
 
-// tailLines is how much of a failed command's output goes into its error.
-const tailLines = 15
+const (
+	tailLines = 15       // of a failed command's output go into its error
+	mostLine  = 8 << 10  // bytes of a line that are kept
+	mostLog   = 64 << 20 // bytes of a log that are kept: what prints may be a lab's
+)
 
 // run runs the command to its end and returns what it printed last. When ctx ends, the command and all that it
 // started are killed. When this process dies, the kernel kills it.
@@ -168,17 +171,21 @@ func (c command) follow(r io.Reader) (last []string) {
 	lines := make(chan string)
 	go func() {
 		defer close(lines)
-		in := bufio.NewReader(r)
-		for {
-			text, err := in.ReadString('\n')
-			if text != "" {
-				lines <- strings.TrimSuffix(text, "\n")
+		for in := bufio.NewReaderSize(r, mostLine); ; {
+			text, err := in.ReadSlice('\n')
+			line := string(text)
+			for errors.Is(err, bufio.ErrBufferFull) { // the rest of a long line
+				_, err = in.ReadSlice('\n')
+			}
+			if line != "" {
+				lines <- strings.TrimSuffix(line, "\n")
 			}
 			if err != nil {
 				return
 			}
 		}
 	}()
+	kept := 0
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -187,7 +194,12 @@ func (c command) follow(r io.Reader) (last []string) {
 			if !ok {
 				return last
 			}
-			_, _ = fmt.Fprintln(c.log, text)
+			switch kept += len(text) + 1; {
+			case kept <= mostLog:
+				_, _ = fmt.Fprintln(c.log, text)
+			case kept-len(text)-1 <= mostLog:
+				_, _ = fmt.Fprintf(c.log, "saigen: what else it printed is not kept: it is more than %d MiB\n", mostLog>>20)
+			}
 			if last = append(last, text); len(last) > tailLines {
 				last = last[1:]
 			}

@@ -17,8 +17,8 @@ import (
 // goImage is an image that holds one static Go program and nothing else.
 type goImage struct{ program *goProgram }
 
-func newGoImage(img lab.Image, labDir string) (*goImage, error) {
-	p, err := newGoProgram(img, labDir)
+func (c *Cache) newGoImage(img lab.Image, labDir string) (*goImage, error) {
+	p, err := c.newGoProgram(img, labDir)
 	return &goImage{p}, err
 }
 
@@ -76,7 +76,7 @@ func (g *goPart) key(ctx context.Context) ([]byte, error) {
 }
 
 // output is where the program is in the image.
-func (g *goPart) output() string { return path.Join("usr/local/bin", filepath.Base(g.program.folder)) }
+func (g *goPart) output() string { return path.Join("usr/local/bin", g.program.name()) }
 
 func (g *goPart) add(ctx context.Context, to *layer, tmp string, log io.Writer, say Say) ([]Package, error) {
 	bin, packages, err := g.program.compile(ctx, tmp, log, say)

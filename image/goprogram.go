@@ -1,10 +1,10 @@
 package image
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"debug/buildinfo"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -21,11 +21,12 @@ import (
 
 // goProgram is a Go program of the lab, which becomes one static binary.
 type goProgram struct {
-	path    lab.Path // of the main package's folder, in the lab
-	folder  string   // the same, on the host
-	modules map[string]string
-	sources []file // every file of the folder, in order
-	version string // of the toolchain
+	cache     *Cache
+	path      lab.Path // of the main package's folder
+	labDir    string
+	modules   map[string]string
+	sources   []file // every file of the folder, in order
+	toolchain goToolchain
 }
 
 // goRecipe changes when the same source must give another program for a reason that the key does not show.
@@ -42,32 +43,27 @@ type goKey struct {
 	Frame     []byte `json:",omitempty"` // what is around it in an image of its own
 }
 
-func newGoProgram(img lab.Image, labDir string) (*goProgram, error) {
+func (c *Cache) newGoProgram(img lab.Image, labDir string) (*goProgram, error) {
 	if err := img.Go.Check(); err != nil {
 		return nil, err
 	}
-	return &goProgram{path: img.Go, folder: filepath.Join(labDir, string(img.Go)), modules: img.Modules}, nil
+	return &goProgram{cache: c, path: img.Go, labDir: labDir, modules: img.Modules}, nil
 }
 
 // read reads the source and asks for the toolchain's version.
 func (p *goProgram) read(ctx context.Context) (goKey, error) {
 	var err error
-	if p.sources, err = readSources(p.folder); err != nil {
+	if p.sources, err = readSources(p.labDir, p.path); err != nil {
 		return goKey{}, err
 	}
-	last, err := command{argv: []string{"go", "env", "GOVERSION"}, dir: "/", env: goEnv(), log: io.Discard}.run(ctx)
-	if err != nil {
+	if p.toolchain, err = findGo(ctx); err != nil {
 		return goKey{}, err
 	}
-	if len(last) != 1 {
-		return goKey{}, fmt.Errorf("go env GOVERSION printed %q", last)
-	}
-	p.version = last[0]
 	sources, err := archive(p.sources, time.Unix(0, 0))
 	if err != nil {
 		return goKey{}, err
 	}
-	return goKey{Kind: "go", Recipe: goRecipe, Go: p.version, Arch: runtime.GOARCH, Arguments: p.arguments(""), Modules: p.modules, Sources: sources}, nil
+	return goKey{Kind: "go", Recipe: goRecipe, Go: p.toolchain.Version, Arch: runtime.GOARCH, Arguments: p.arguments(""), Modules: p.modules, Sources: sources}, nil
 }
 
 func (p *goProgram) arguments(out string) []string {
@@ -78,10 +74,11 @@ func (p *goProgram) arguments(out string) []string {
 	return args
 }
 
-// compile compiles a copy of the folder, which read has read: what was hashed is what is built, and nothing outside the
-// folder can be read. It returns the binary, and the toolchain and modules that are in it.
+// compile compiles a copy of the folder, which read has read, in a sandbox: what was hashed is what is built, and nothing
+// else can be read. It returns the binary, and the toolchain and modules that are in it.
 func (p *goProgram) compile(ctx context.Context, tmp string, log io.Writer, say Say) ([]byte, []Package, error) {
-	src, bin := filepath.Join(tmp, "src"), filepath.Join(tmp, "bin")
+	box := goSandbox{program: p, tmp: filepath.Join(tmp, "go")}
+	src, bin := box.at("src"), box.at("bin")
 	hasModule := false
 	for _, f := range p.sources {
 		hasModule = hasModule || f.name == "go.mod"
@@ -97,24 +94,16 @@ func (p *goProgram) compile(ctx context.Context, tmp string, log io.Writer, say 
 	with := ""
 	if len(p.modules) > 0 {
 		with = ", " + strings.Join(p.chosen(), ", ")
-		edit := []string{"go", "mod", "edit"}
-		for _, m := range p.chosen() {
-			path, _, _ := strings.Cut(m, "@")
-			edit = append(edit, "-dropreplace="+path, "-require="+m)
-		}
-		if _, err := (command{argv: edit, dir: src, env: goEnv(), log: log}).run(ctx); err != nil {
-			return nil, nil, fmt.Errorf("go mod edit: %w", err)
-		}
 	}
-	say("compiling %s with %s%s", p.path, p.version, with)
-	if _, err := (command{argv: p.arguments(bin), dir: src, env: goEnv(), log: log}).run(ctx); err != nil {
+	say("compiling %s with %s%s", p.path, p.toolchain.Version, with)
+	if err := box.run(ctx, log, say); err != nil {
 		return nil, nil, fmt.Errorf("go build: %w", inLab(err, p.path))
 	}
-	data, err := os.ReadFile(bin)
+	data, err := readPlain(bin)
 	if err != nil {
 		return nil, nil, err
 	}
-	in, err := buildinfo.ReadFile(bin)
+	in, err := buildinfo.Read(bytes.NewReader(data))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -128,7 +117,7 @@ func (p *goProgram) compile(ctx context.Context, tmp string, log io.Writer, say 
 	if err := p.got(packages); err != nil {
 		return nil, nil, err
 	}
-	return data, packages, errors.Join(os.RemoveAll(src), os.Remove(bin))
+	return data, packages, os.RemoveAll(box.tmp)
 }
 
 // ownModule writes the go.mod of a folder that has none.
@@ -137,8 +126,9 @@ func (p *goProgram) ownModule(src string) error {
 		return fmt.Errorf("%s has no go.mod, so there is no module whose version could be another", p.path)
 	}
 	language := "go 1.21\n"
-	if v, ok := strings.CutPrefix(p.version, "go"); ok {
-		language = "go " + strings.Fields(v)[0] + "\n"
+	if v, ok := strings.CutPrefix(p.toolchain.Version, "go"); ok {
+		numbers := strings.SplitN(strings.Fields(v)[0], ".", 3) // before 1.21, go.mod takes no third one
+		language = "go " + strings.Join(numbers[:min(2, len(numbers))], ".") + "\n"
 	}
 	return writeFile(filepath.Join(src, "go.mod"), []byte("module app\n\n"+language))
 }
@@ -167,23 +157,9 @@ func (p *goProgram) got(packages []Package) error {
 	return nil
 }
 
-// goEnv keeps the user's module cache, proxy and checksum database, and nothing that would change the program. An empty
-// GOFLAGS would be the one of "go env -w".
-func goEnv() []string {
-	env := plainEnv("CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH, "GOFLAGS=-trimpath", "GOWORK=off", "GOTOOLCHAIN=local", "GOEXPERIMENT=")
-	for _, v := range os.Environ() {
-		switch name, _, _ := strings.Cut(v, "="); name {
-		case "GOPROXY", "GONOPROXY", "GONOSUMDB", "GONOSUMCHECK", "GOSUMDB", "GOPRIVATE", "GOINSECURE", "GOAUTH", "GOENV", "GOVCS", "GOPATH", "GOMODCACHE", "GOCACHE", "GOROOT",
-			"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR":
-			env = append(env, v)
-		}
-	}
-	return env
-}
-
 // readSources reads every file that a build of the folder can read. Test files and hidden folders are left out.
-func readSources(folder string) ([]file, error) {
-	all, err := readFolder(folder, func(name string, folder bool) bool {
+func readSources(labDir string, folder lab.Path) ([]file, error) {
+	all, err := readFolder(labDir, folder, func(name string, folder bool) bool {
 		return folder && strings.HasPrefix(name, ".") || !folder && strings.HasSuffix(name, "_test.go")
 	})
 	for i := range all {
@@ -191,3 +167,6 @@ func readSources(folder string) ([]file, error) {
 	}
 	return all, err
 }
+
+// name is what the program is called in an image.
+func (p *goProgram) name() string { return filepath.Base(filepath.Join(p.labDir, string(p.path))) }

@@ -151,7 +151,7 @@ func (c *Cache) builder(img lab.Image, role Role, labDir string) (builder, error
 		if role == Machine {
 			return nil, fmt.Errorf("a machine needs a Debian image; a Go program has no init")
 		}
-		return newGoImage(img, labDir)
+		return c.newGoImage(img, labDir)
 	case img.OCI != "":
 		return newOCI(img)
 	}

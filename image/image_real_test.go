@@ -16,28 +16,33 @@ import (
 	"github.com/saigen-lab/saigen/lab"
 )
 
-// TestMain gives the tests that build real images one cache, so that a compiler, say, is built once. SAIGEN_IMAGE_CACHE names one to keep
-// between runs.
+// goKept is what Go builds of all tests keep. It has files of other users.
+var goKept string
+
+// TestMain gives all tests one cache of Go's standard library, and the tests that build real images one cache, so that a
+// compiler, say, is built once. SAIGEN_IMAGE_CACHE names one to keep between runs.
 func TestMain(m *testing.M) { os.Exit(withCache(m.Run)) }
 
-func withCache(run func() int) int {
-	if os.Getenv("SAIGEN_REAL") != "1" || os.Getenv("SAIGEN_IMAGE_CACHE") != "" {
-		return run()
-	}
+func withCache(run func() int) (code int) {
 	dir, err := os.MkdirTemp("", "saigen-images-")
 	if err == nil {
+		goKept = filepath.Join(dir, KindGo)
+		err = os.Mkdir(goKept, 0o755)
+	}
+	if err == nil && os.Getenv("SAIGEN_REAL") == "1" && os.Getenv("SAIGEN_IMAGE_CACHE") == "" {
 		err = os.Setenv("SAIGEN_IMAGE_CACHE", dir)
 	}
+	defer func() {
+		if err := removeAll(context.Background(), dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	code := run()
-	if err := os.RemoveAll(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+	return run()
 }
 
 // realCache skips a test that needs root, a network and minutes.

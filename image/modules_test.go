@@ -44,14 +44,6 @@ func moduleProxy(t *testing.T) {
 	module("example.com/late", "v1.0.0", "\nrequire example.com/lib v1.1.0\n", "package late\n\nimport \"example.com/lib\"\n\nconst Version = lib.Version\n")
 	t.Setenv("GOPROXY", "file://"+proxy)
 	t.Setenv("GONOSUMDB", "example.com")
-	t.Setenv("GOMODCACHE", t.TempDir())
-	t.Cleanup(func() { // its folders cannot be written to
-		cmd := exec.Command("go", "clean", "-modcache")
-		cmd.Env = append(os.Environ(), "GOFLAGS=")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("cannot remove the module cache: %v\n%s", err, out)
-		}
-	})
 }
 
 // libProgram is a lab's folder with a program that imports a module.
@@ -66,7 +58,7 @@ func TestGoModules(t *testing.T) {
 	moduleProxy(t)
 	dir := libProgram(t, "lib")
 	before := read(t, filepath.Join(dir, "agent", "go.mod"))
-	c := testCache(t)
+	c := goCache(t)
 	hashes := map[string]string{}
 	lock := &Lock{}
 	for version, prints := range map[string]string{"v1.0.0": "one", "v1.1.0": "one and more"} {
@@ -110,13 +102,13 @@ func TestGoModulesThatCannotBe(t *testing.T) {
 		if c.sum != "" {
 			write(t, filepath.Join(dir, "agent", "go.sum"), c.sum)
 		}
-		_, err := testCache(t).Build(t.Context(), lab.Image{Name: "agent", Go: "agent", Modules: c.modules}, Service, dir, quiet)
+		_, err := goCache(t).Build(t.Context(), lab.Image{Name: "agent", Go: "agent", Modules: c.modules}, Service, dir, quiet)
 		if err == nil || !strings.Contains(err.Error()+tailOf(err), c.want) {
 			t.Errorf("%s with %v: %v, want %q", c.imported, c.modules, err, c.want)
 		}
 	}
 	dir := goLab(t)
-	_, err := testCache(t).Build(t.Context(), lab.Image{Name: "app", Go: "app", Modules: map[string]string{"example.com/lib": "v1.0.0"}}, Service, dir, quiet)
+	_, err := goCache(t).Build(t.Context(), lab.Image{Name: "app", Go: "app", Modules: map[string]string{"example.com/lib": "v1.0.0"}}, Service, dir, quiet)
 	if err == nil || !strings.Contains(err.Error(), "app has no go.mod") {
 		t.Errorf("without go.mod: %v", err)
 	}

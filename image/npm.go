@@ -26,7 +26,7 @@ import (
 type npmProject struct {
 	cache   *Cache
 	folder  lab.Path
-	on      string // the same, on the host
+	labDir  string
 	sources []file
 }
 
@@ -37,12 +37,12 @@ func (c *Cache) newNPM(folder lab.Path, labDir string) (*npmProject, error) {
 	if err := folder.Check(); err != nil {
 		return nil, err
 	}
-	return &npmProject{cache: c, folder: folder, on: filepath.Join(labDir, string(folder))}, nil
+	return &npmProject{cache: c, folder: folder, labDir: labDir}, nil
 }
 
 func (n *npmProject) key(context.Context) ([]byte, error) {
 	var err error
-	n.sources, err = readFolder(n.on, func(name string, _ bool) bool { return name == "node_modules" || name == ".git" })
+	n.sources, err = readFolder(n.labDir, n.folder, func(name string, _ bool) bool { return name == "node_modules" || name == ".git" })
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,9 @@ func (n *npmProject) key(context.Context) ([]byte, error) {
 }
 
 // output is where the project is in the image.
-func (n *npmProject) output() string { return path.Join("srv", filepath.Base(n.on)) }
+func (n *npmProject) output() string {
+	return path.Join("srv", filepath.Base(filepath.Join(n.labDir, string(n.folder))))
+}
 
 // mostListed is how many packages a lock lists. Where there are more, it lists those that a package.json of the lab asks for.
 const mostListed = 100

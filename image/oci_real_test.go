@@ -75,7 +75,7 @@ func TestRealOCI(t *testing.T) {
 	c, say := realCache(t), saying(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "app", "main.go"), "package main\n\nfunc main() { println(\"pulled\") }\n")
-	p, err := newGoImage(lab.Image{Go: "app"}, dir)
+	p, err := c.newGoImage(lab.Image{Go: "app"}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

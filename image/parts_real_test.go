@@ -111,6 +111,34 @@ func TestRealCAsUser(t *testing.T) {
 	asUser(t, dir, "^TestRealCAsUser$", "SAIGEN_IMAGE_AS_USER=1", "SAIGEN_IMAGE_CACHE="+filepath.Join(dir, "cache"))
 }
 
+// TestRealGoAsUser compiles a Go program as a normal user, in whose namespace nobody is one of his subordinate ids.
+func TestRealGoAsUser(t *testing.T) {
+	if cache := os.Getenv("SAIGEN_IMAGE_CACHE"); os.Getenv("SAIGEN_IMAGE_AS_USER") != "" {
+		c, dir := New(cache, slog.New(slog.DiscardHandler)), goLab(t)
+		for range 2 { // what is kept is used again
+			write(t, filepath.Join(dir, "app", "text", "hello"), "hello "+t.TempDir()+"\n")
+			b, err := c.Build(t.Context(), lab.Image{Name: "app", Go: "app"}, Service, dir, saying(t))
+			if err != nil {
+				t.Fatal(err, tailOf(err))
+			}
+			if out := runs(t, b.Tar, "app"); !strings.HasPrefix(out, "hello ") {
+				t.Errorf("the program prints %q", out)
+			}
+		}
+		// What another user owns goes with the cache, too.
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		if removed, err := c.Prune(t.Context(), 0); err != nil || !slices.ContainsFunc(removed, func(e Entry) bool { return e.Kind == KindGo }) {
+			t.Errorf("%v, %v", removed, err)
+		}
+		return
+	}
+	realCache(t)
+	dir := userFolder(t)
+	asUser(t, dir, "^TestRealGoAsUser$", "SAIGEN_IMAGE_AS_USER=1", "SAIGEN_IMAGE_CACHE="+filepath.Join(dir, "cache"))
+}
+
 // TestRealCReachesNothing compiles sources that want what is the host's.
 func TestRealCReachesNothing(t *testing.T) {
 	c, say := realCache(t), saying(t)
@@ -171,6 +199,7 @@ func TestRealCPlugin(t *testing.T) {
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -179,8 +208,14 @@ __attribute__((constructor)) static void here(void) {
 	struct if_nameindex *cards = if_nameindex();
 	int n = 0;
 	while (cards && cards[n].if_index) n++;
-	fprintf(stderr, "here: user %d, setuid %d, chroot %d, mount %d, mknod %d, user namespace %d, su %d, up %d, secret %d, write %d, cards %d\n",
-		getuid(), setuid(0), chroot("/tmp"), mount("none", "/tmp", "tmpfs", 0, ""), mknod("/tmp/x", S_IFBLK, 0x800), unshare(CLONE_NEWUSER),
+	int much = open("/build/made/much", O_WRONLY | O_CREAT, 0600), more = open("/build/made/more", O_WRONLY | O_CREAT, 0600), third = open("/build/made/third", O_WRONLY | O_CREAT, 0600);
+	static char block[1 << 20];
+	int written = 0;
+	signal(SIGXFSZ, SIG_IGN);
+	while (write(much, block, sizeof block) > 0 || write(more, block, sizeof block) > 0 || write(third, block, sizeof block) > 0) written++;
+	int elsewhere = open("/tmp/x", O_WRONLY | O_CREAT, 0600) >= 0 || open("/var/tmp/x", O_WRONLY | O_CREAT, 0600) >= 0;
+	fprintf(stderr, "here: written %d MiB, elsewhere %d, user %d, setuid %d, chroot %d, mount %d, mknod %d, user namespace %d, su %d, up %d, secret %d, write %d, cards %d\n",
+		written, elsewhere, getuid(), setuid(0), chroot("/tmp"), mount("none", "/tmp", "tmpfs", 0, ""), mknod("/tmp/x", S_IFBLK, 0x800), unshare(CLONE_NEWUSER),
 		access("/root", R_OK), open("../../../../.." SECRET, O_RDONLY), open(SECRET, O_RDONLY), open("/usr/bin/cat", O_WRONLY), n);
 	_exit(1);
 }
@@ -193,7 +228,7 @@ __attribute__((constructor)) static void here(void) {
 	write(t, dir+"/evil.c", string(unpacked(t, b.Tar)["usr/local/lib/it.so"]))
 	img.C = []lab.CProgram{{Output: "/usr/local/bin/it", Source: "evil.c", Flags: []string{"-fplugin=/build/evil.c"}}}
 	_, err = c.Build(t.Context(), img, Service, dir, say)
-	const want = "here: user 65534, setuid -1, chroot -1, mount -1, mknod -1, user namespace -1, su -1, up -1, secret -1, write -1, cards 1"
+	const want = "here: written 512 MiB, elsewhere 0, user 65534, setuid -1, chroot -1, mount -1, mknod -1, user namespace -1, su -1, up -1, secret -1, write -1, cards 1"
 	if err == nil || !strings.Contains(tailOf(err), want) {
 		t.Errorf("the plugin: %v\n%s\nwant %s", err, tailOf(err), want)
 	}

@@ -22,14 +22,15 @@ const (
 	KindDisk     = disksKind
 	KindBox      = boxesKind
 	KindTarballs = "tarballs"
+	KindGo       = "go" // modules, and the standard library
 	KindSnapshot = "snapshots"
 )
 
-var kinds = []string{KindImage, KindStore, KindKernel, KindDisk, KindBox, KindTarballs, KindSnapshot}
+var kinds = []string{KindImage, KindStore, KindKernel, KindDisk, KindBox, KindTarballs, KindGo, KindSnapshot}
 
 // Entry is one folder of the cache.
 type Entry struct {
-	Kind  string // "images", "stores", "kernels", "disks", "boxes", "tarballs" or "snapshots"
+	Kind  string // "images", "stores", "kernels", "disks", "boxes", "tarballs", "go" or "snapshots"
 	Hash  string
 	Dir   string
 	Name  string // what it is, for people; may be empty

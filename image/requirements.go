@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/user"
 	"strings"
 
@@ -63,20 +62,8 @@ func program(name, needed, fix string) lab.Requirement {
 }
 
 func checkGo(ctx context.Context) error {
-	path, err := lookPath("go")
-	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, path, "env", "GOVERSION")
-	cmd.Env = goEnv()
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("cannot ask go for its version: %v", err)
-	}
-	if !strings.HasPrefix(string(out), "go") && !strings.HasPrefix(string(out), "devel") {
-		return fmt.Errorf("go says that its version is %q", out)
-	}
-	return nil
+	_, err := findGo(ctx)
+	return err
 }
 
 func checkSubids(context.Context) error {
