@@ -80,4 +80,6 @@ func TestWatch(t *testing.T) {
 	next(appearance{word: "ledger", n: 4, text: "rewritten"})
 	write(old, "more\n")
 	next(appearance{word: "ledger", n: 5, text: "more"})
+	must(t, os.Truncate(old, 2))
+	next(appearance{word: "ledger", n: 6, text: "rewritten"})
 }

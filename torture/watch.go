@@ -132,7 +132,7 @@ func (w *watcher) read(path string) error {
 	if err != nil {
 		return ignoreMissing(err)
 	}
-	if known && st.Ino != was.inode {
+	if known && (st.Ino != was.inode || st.Size < was.offset) { // undone: a ledger is cut short, or replaced
 		if data, st, err = readFrom(path, 0); err != nil {
 			return ignoreMissing(err)
 		}
