@@ -170,20 +170,25 @@ func (c *Client) Watch(ctx context.Context, p lab.Probe, each func(lab.Observati
 		return fmt.Errorf("cannot watch %s: %w", p.Address, err)
 	}
 	defer s.close()
+	if err := s.observations(each); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("cannot watch %s: %w", p.Address, err)
+	}
+	return nil
+}
+
+// observations calls each for every observation until there is an error: a watch has no other end.
+func (s *stream) observations(each func(lab.Observation)) error {
 	for {
 		kind, payload, err := s.next()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("cannot watch %s: %w", p.Address, err)
+		if err != nil || s.ctx.Err() != nil {
+			return err
 		}
 		if kind != frameObservation {
 			continue
 		}
 		var o lab.Observation
 		if err := json.Unmarshal(payload, &o); err != nil {
-			return fmt.Errorf("cannot watch %s: cannot read observation: %w", p.Address, err)
+			return fmt.Errorf("cannot read observation: %w", err)
 		}
 		each(o)
 	}

@@ -59,6 +59,9 @@ func ReadTrial(folder string, thaw func([]byte) (*lab.Lab, error)) (*Trial, erro
 	if err := json.Unmarshal(data, &t.Outcome); err != nil {
 		return nil, fmt.Errorf("cannot read %s: %v", filepath.Join(folder, VerdictFile), err)
 	}
+	if t.Outcome == nil {
+		return nil, fmt.Errorf("cannot read %s: it has no verdict", filepath.Join(folder, VerdictFile))
+	}
 	t.Record = &Record{Arms: t.Outcome.Arms}
 	t.Record.Observations, err = readObservations(filepath.Join(folder, ObservationsFile))
 	return &t, err
