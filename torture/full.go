@@ -66,6 +66,9 @@ func (s *small) host(h *host) (*host, error) {
 	return &one, one.remember()
 }
 
+// onePage is the least that there can be room for.
+const onePage = 4096
+
 // roomy is more than saigen demands of a disk before it starts.
 const roomy = 4 << 30
 
@@ -85,7 +88,7 @@ func (s *small) fill(but int64) error {
 		if err := unix.Statfs(filepath.Join(s.root, s.at), &st); err != nil {
 			return err
 		}
-		err := s.resize((int64(st.Blocks)-int64(st.Bfree))*st.Bsize + but)
+		err := s.resize(max(onePage, (int64(st.Blocks)-int64(st.Bfree))*st.Bsize+but)) // 0 would be no limit at all
 		if err == nil || tries == 10 {
 			return err
 		}
@@ -100,7 +103,11 @@ func full(ctx context.Context, h *host) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []disaster
+	return h.disasters(ctx, path, fullDisks())
+}
+
+// fullDisks is the table.
+func fullDisks() (all []disaster) {
 	state := func(name, driver string, m moment, but int64) disaster {
 		var s *small
 		d := disaster{name: name, driver: driver, moment: m, next: true, judge: poor("no space left on device", "saigen cache prune", "XDG_STATE_HOME")}
@@ -142,7 +149,7 @@ func full(ctx context.Context, h *host) (figures, error) {
 	for _, part := range []float64{0.01, 0.5} {
 		all = append(all, smallCache("a snapshot is saved on a small disk", "qemu", image.KindSnapshot, part, told("no space left on device")))
 	}
-	return h.disasters(ctx, path, all)
+	return all
 }
 
 // told is poor, and demands the words where the run went on without what it could not make, too.
@@ -169,7 +176,7 @@ func smallCache(name, driver, kind string, part float64, judge func(h *host, got
 		if err != nil {
 			return nil, nil, err
 		}
-		if s, err = newSmall(at, max(4096, int64(part*float64(need))), ""); err != nil {
+		if s, err = newSmall(at, max(onePage, int64(part*float64(need))), ""); err != nil {
 			return nil, nil, err
 		}
 		on, err = s.host(h)

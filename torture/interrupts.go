@@ -30,12 +30,16 @@ func interrupts(ctx context.Context, h *host) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
+	return h.disasters(ctx, path, interruptions(path))
+}
+
+// interruptions is the table.
+func interruptions(path string) (all []disaster) {
 	everywhere := append(moments(),
 		moment{"the baseline", []string{`"type":"phase_started"`, `"arm":"fault"`, `"phase":"baseline"`}, runner.Fault},
 		moment{"the remedy", []string{`"type":"phase_started"`, `"arm":"fault"`, `"phase":"remedy take_typo_back"`}, runner.Fault},
 	)
 	some := map[string]bool{"the boot": true, "the fault": true}
-	var all []disaster
 	for _, m := range everywhere {
 		all = append(all, once("^C in a run", "container", m, syscall.SIGINT), twice("^C twice in a run", "container", m))
 		if some[m.name] {
@@ -63,7 +67,7 @@ func interrupts(ctx context.Context, h *host) (figures, error) {
 			}
 		}
 	}
-	return h.disasters(ctx, path, all)
+	return all
 }
 
 // once sends signals at once; saigen must heal, destroy and leave nothing.

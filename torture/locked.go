@@ -16,7 +16,11 @@ func locked(ctx context.Context, h *host) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []disaster
+	return h.disasters(ctx, path, lockedFolders())
+}
+
+// lockedFolders is the table.
+func lockedFolders() (all []disaster) {
 	for _, f := range []struct {
 		name, word string
 		at         func(h *host) string
@@ -37,7 +41,7 @@ func locked(ctx context.Context, h *host) (figures, error) {
 			all = append(all, d)
 		}
 	}
-	return h.disasters(ctx, path, all)
+	return all
 }
 
 // refused demands that nothing was started, and that saigen says why.
