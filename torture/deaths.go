@@ -93,7 +93,7 @@ func die(ctx context.Context, h *host) (f figures, err error) {
 			if err := h.provide(ctx, path, d.driver); err != nil {
 				return f, err
 			}
-			if _, err := h.whole(ctx, "--driver", d.driver, path); err != nil { // on qemu it also saves the snapshot
+			if _, err := h.patiently(ctx, &tally{}, "--driver", d.driver, path); err != nil { // on qemu it also saves the snapshot
 				return f, err
 			}
 			provided = append(provided, d.driver)
@@ -214,6 +214,9 @@ func (d death) judge(h *host, got said) (outcome, complaint string) {
 		}
 		return "the right verdict", ""
 	case runner.ExitInconclusive:
+		if busy(h, got.run) { // it went on to its end
+			return "inconclusive, since the host was too busy", ""
+		}
 		said := strings.Join(strings.Fields(got.out+got.stderr), " ") // lines end where the terminal does
 		if !slices.ContainsFunc(d.told, func(s string) bool { return strings.Contains(said, s) }) {
 			return "inconclusive", "it does not say what has died: " + got.line()

@@ -32,7 +32,8 @@ func (h *host) provide(ctx context.Context, lab, driver string) error {
 		user = c
 	}
 	began := time.Now()
-	if _, err := h.with("XDG_CACHE_HOME="+user).whole(ctx, lab, "--driver", driver, "--fresh"); err != nil {
+	got, err := h.with("XDG_CACHE_HOME="+user).whole(ctx, lab, "--driver", driver, "--fresh")
+	if err != nil && !busy(h, got.run) { // what it used is there all the same
 		return fmt.Errorf("cannot run %s before anything is broken: %w", filepath.Base(lab), err)
 	}
 	from := image.New(filepath.Join(user, "saigen"), slog.New(slog.DiscardHandler))
