@@ -148,6 +148,8 @@ func ended(within time.Duration, word string) func(h *host, got said, struck tim
 		switch {
 		case got.exit == runner.ExitExpected && len(h.outcomes(got.run)) > 0 && h.right(got.run) == nil:
 			return "it had ended before", ""
+		case got.exit == -1 && got.out+got.stderr == "":
+			return "ended before it had begun to listen", "" // by the signal itself: a shell says 130
 		case got.exit != runner.ExitInterrupted:
 			return fmt.Sprintf("exit code %d", got.exit), got.line()
 		case took > within:
