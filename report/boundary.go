@@ -37,9 +37,9 @@ func Boundaries(w io.Writer, st Style, all []Boundary) {
 		for end < len(all) && all[end].Lab == all[begin].Lab {
 			end++
 		}
-		t := table{st: st, head: []string{all[begin].Lab}}
+		t := table{st: st, head: []string{clean(all[begin].Lab)}}
 		for _, on := range all[begin].On {
-			t.head = append(t.head, on.Driver)
+			t.head = append(t.head, clean(on.Driver))
 		}
 		for _, b := range all[begin:end] {
 			cells := []cell{{text: variantName(b.Variant), keep: true}}

@@ -22,8 +22,8 @@ func Annotate(w io.Writer, here string, l *lab.Lab, s *runner.Summary, v runner.
 	if rel, err := filepath.Rel(here, at.File); err == nil && here != "" && filepath.IsAbs(at.File) {
 		at.File = rel
 	}
-	put(w, fmt.Sprintf("::error file=%s,line=%d,title=%s::%s", property(at.File), max(1, at.Line),
-		property(s.Lab+" "+variantName(v.Variant)), message(why(s, v))))
+	_, _ = fmt.Fprintf(w, "::error file=%s,line=%d,title=%s::%s\n", property(at.File), max(1, at.Line),
+		property(s.Lab+" "+variantName(v.Variant)), message(why(s, v)))
 }
 
 // why is the sentence that explains a variant's result.

@@ -151,7 +151,7 @@ func spoil(t *testing.T) string {
 			return strings.NewReplacer(`"summary":"`, `"summary":"`+quote(xss), `"lines":["`, `"lines":["`+quote(xss)).Replace(s)
 		})
 		rewrite(t, filepath.Join(trial, runner.StoryFile), func(s string) string {
-			return s + "\n" + xss + "\n\n[link](javascript:pwned=1) ![picture](http://192.0.2.1/x.png) <b onclick=pwned=1>raw</b>\n\n<script>pwned=1</script>\n"
+			return s + "\n" + xss + "\n\n[link](javascript:pwned=1) ![picture](http://192.0.2.1/x.png) <b onclick=pwned=1>raw</b> <javascript:pwned=1> <svg onload=pwned=1></svg>\n\n[data](data:text/html,x) [file](file:///etc/passwd)\n\n<script>pwned=1</script>\n"
 		})
 		rewrite(t, filepath.Join(run, runner.EventsFile), func(s string) string {
 			return strings.ReplaceAll(s, `"text":"`, `"text":"`+quote(xss))
@@ -178,7 +178,7 @@ func TestHTMLEscapes(t *testing.T) {
 		t.Errorf("%d scripts: the data and our own two are 3", n)
 	}
 	rest := own.ReplaceAllString(page, "")
-	for _, bad := range []string{"<img", "<script", "\x1b", "\u202e", "<b onclick", `href="javascript:`, "192.0.2.1"} {
+	for _, bad := range []string{"<img", "<script", "\x1b", "\u202e", "<b onclick", `href="javascript:`, `href="data:`, `href="file:`, "<svg onload", "192.0.2.1"} {
 		if strings.Contains(strings.ToLower(rest), bad) {
 			t.Errorf("%q came through", bad)
 		}

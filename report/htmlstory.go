@@ -44,6 +44,7 @@ func (s shape) Transform(doc *ast.Document, reader text.Reader, _ parser.Context
 		}
 	}
 	var dangerous []*ast.Link
+	var itself []*ast.AutoLink
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) { // the function has no error
 		if !entering {
 			return ast.WalkContinue, nil
@@ -56,6 +57,10 @@ func (s shape) Transform(doc *ast.Document, reader text.Reader, _ parser.Context
 			if html.IsDangerousURL(n.Destination) {
 				dangerous = append(dangerous, n)
 			}
+		case *ast.AutoLink:
+			if html.IsDangerousURL(n.URL(reader.Source())) {
+				itself = append(itself, n)
+			}
 		}
 		return ast.WalkContinue, nil
 	})
@@ -64,6 +69,9 @@ func (s shape) Transform(doc *ast.Document, reader text.Reader, _ parser.Context
 			n.Parent().InsertBefore(n.Parent(), n, c)
 		}
 		n.Parent().RemoveChild(n.Parent(), n)
+	}
+	for _, n := range itself {
+		n.Parent().ReplaceChild(n.Parent(), n, ast.NewString(util.EscapeHTML(n.Label(reader.Source()))))
 	}
 }
 

@@ -2,7 +2,11 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/runner"
@@ -18,7 +22,7 @@ type JSON struct {
 
 // NewJSON returns a sink that writes to w.
 func NewJSON(w io.Writer, st Style) *JSON {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(escaped{w})
 	enc.SetEscapeHTML(false)
 	return &JSON{enc: enc, st: st}
 }
@@ -33,6 +37,32 @@ func (j *JSON) Event(e runner.Event) {
 		Observation *lab.Observation `json:"observation,omitempty"`
 	}{e, e.Observation}
 	j.err = j.enc.Encode(line)
+}
+
+// escaped writes JSON in which nothing makes a terminal or a CI service do something, and that says the same: the control
+// and format characters that JSON need not escape, and the first bracket of what would be a command.
+type escaped struct{ w io.Writer }
+
+func (e escaped) Write(p []byte) (int, error) {
+	var out []byte
+	for rest := p; len(rest) > 0; {
+		r, n := utf8.DecodeRune(rest)
+		switch {
+		case r < ' ' || !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r): // those below are escaped already, but for our own newline
+			out = append(out, rest[:n]...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		rest = rest[n:]
+	}
+	out = ciCommand.ReplaceAll(out, []byte(`##$1\u005b`))
+	if _, err := e.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // Err is the first error of writing; after it nothing more was written.

@@ -63,9 +63,9 @@ func Markdown(w io.Writer, wrong []Mistake, runs ...*runner.Summary) error {
 			}
 		}
 		if s.Driver != "" {
-			line("Run `%s` on driver %s, %s.\n", s.Run, mdText(s.Driver), Duration(s.Took))
+			line("Run `%s` on driver %s, %s.\n", mdCode(string(s.Run)), mdText(s.Driver), Duration(s.Took))
 		} else {
-			line("Run `%s`, %s.\n", s.Run, Duration(s.Took))
+			line("Run `%s`, %s.\n", mdCode(string(s.Run)), Duration(s.Took))
 		}
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {

@@ -60,7 +60,7 @@ func (st Style) glyphs() glyphs {
 }
 
 // put prints a line. That it cannot be written is no reason to stop a run: what it says is in the evidence too.
-func put(w io.Writer, line string) { _, _ = io.WriteString(w, line+"\n") }
+func put(w io.Writer, line string) { _, _ = io.WriteString(w, noCommand(line)+"\n") }
 
 // width is the number of columns that a painted string takes.
 func width(s string) int { return ansi.StringWidth(s) }

@@ -22,6 +22,7 @@ import (
 	"github.com/saigen-lab/saigen/guest"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/labfile"
+	"github.com/saigen-lab/saigen/report"
 	"github.com/saigen-lab/saigen/runner"
 )
 
@@ -122,13 +123,7 @@ func (w *world) fail(err error) int {
 	if more := w.advise(err); more != "" { // nothing is wrong with the command line, nor with what is installed
 		code, hint = max(code, runner.ExitInconclusive), strings.TrimSpace(more+"\n"+hint)
 	}
-	fmt.Fprintf(w.stderr, "Error: %v\n", err)
-	if tail != "" {
-		fmt.Fprintf(w.stderr, "\n%s\n", tail)
-	}
-	if hint != "" {
-		fmt.Fprintf(w.stderr, "\n%s\n", hint)
-	}
+	report.Failure(w.stderr, err.Error(), tail, hint)
 	return code
 }
 

@@ -11,10 +11,14 @@ import (
 	"golang.org/x/term"
 
 	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/report"
 )
 
 // inside are the flags of the commands that go into a machine.
-type inside struct{ run, machine, account string }
+type inside struct {
+	run, machine, account string
+	cleaned               bool // what is printed is for a person to read, not for a terminal to do
+}
 
 func (w *world) insideFlags(c *cobra.Command, in *inside) {
 	c.Flags().StringVar(&in.run, "run", "", "the `RUN` (default: the newest that is up)")
@@ -65,7 +69,8 @@ func (w *world) execCommand() *cobra.Command {
 	return c
 }
 
-// inMachine runs a command in a machine with our own streams, and ends with its exit code.
+// inMachine runs a command in a machine with our own streams, and ends with its exit code. What it prints is passed on as it is: a
+// person at a terminal in a machine has that machine's terminal.
 func (w *world) inMachine(cmd *cobra.Command, in inside, argv []string) error {
 	ctx := cmd.Context()
 	w.watches.Store(true)
@@ -78,7 +83,11 @@ func (w *world) inMachine(cmd *cobra.Command, in inside, argv []string) error {
 	}
 	command := lab.Command{Argv: argv, Account: in.account, Stdin: w.stdin, Stdout: w.stdout, Stderr: w.stderr}
 	out, isTerminal := terminal(w.stdout)
-	if isTerminal && term.IsTerminal(int(w.stdin.Fd())) {
+	if in.cleaned {
+		stdout, stderr := report.NewLines(w.stdout), report.NewLines(w.stderr)
+		defer func() { _, _ = stdout.Close(), stderr.Close() }()
+		command.Stdin, command.Stdout, command.Stderr = nil, stdout, stderr
+	} else if isTerminal && term.IsTerminal(int(w.stdin.Fd())) {
 		restore, tty, err := rawTerminal(w.stdin, out, w.env("TERM"))
 		if err != nil {
 			return err
