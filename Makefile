@@ -25,7 +25,7 @@ build: ## make bin/saigen
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/saigen ./cmd/saigen
 
 lint: ## golangci-lint, the licences of what is linked, known vulnerabilities of what is called (VULNERABILITIES=required)
-	go run $(LINT) run ./...
+	go run $(LINT) run --allow-parallel-runners ./...
 	go run ./release licences
 	go run ./release vulnerabilities -note $(NOT_LOOKED_AT) $(if $(VULNERABILITIES),-$(VULNERABILITIES))
 
