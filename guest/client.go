@@ -99,7 +99,7 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser) (*Client, error) {
 		_ = conn.Close()
 		return nil, err
 	}
-	mux, err := yamux.Client(&conversation{l: l, end: conn.Close}, muxConfig())
+	mux, err := yamux.Client(&guard{ReadWriteCloser: &conversation{l: l, end: conn.Close}}, muxConfig())
 	if err != nil {
 		_ = conn.Close()
 		return nil, err
@@ -170,14 +170,14 @@ func (c *Client) Watch(ctx context.Context, p lab.Probe, each func(lab.Observati
 		return fmt.Errorf("cannot watch %s: %w", p.Address, err)
 	}
 	defer s.close()
-	if err := s.observations(each); err != nil && ctx.Err() == nil {
+	if err := s.observations(pace{began: time.Now(), every: p.Every}, each); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("cannot watch %s: %w", p.Address, err)
 	}
 	return nil
 }
 
 // observations calls each for every observation until there is an error: a watch has no other end.
-func (s *stream) observations(each func(lab.Observation)) error {
+func (s *stream) observations(at pace, each func(lab.Observation)) error {
 	for {
 		kind, payload, err := s.next()
 		if err != nil || s.ctx.Err() != nil {
@@ -185,6 +185,9 @@ func (s *stream) observations(each func(lab.Observation)) error {
 		}
 		if kind != frameObservation {
 			continue
+		}
+		if err := at.take(time.Now(), len(payload)); err != nil {
+			return err
 		}
 		var o lab.Observation
 		if err := json.Unmarshal(payload, &o); err != nil {

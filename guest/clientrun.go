@@ -1,7 +1,6 @@
 package guest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -57,7 +56,7 @@ func (s *stream) run(ctx context.Context, cmd lab.Command) (lab.Result, error) {
 	if cmd.TTY != nil && cmd.TTY.Resize != nil {
 		go s.resizes(cmd.TTY.Resize, ended)
 	}
-	var stdout, stderr bytes.Buffer
+	var stdout, stderr kept
 	out, errw := io.Writer(&stdout), io.Writer(&stderr)
 	if cmd.Stdout != nil {
 		out = cmd.Stdout

@@ -51,7 +51,7 @@ func FuzzAgentSays(f *testing.F) {
 			t.Error("a command has ended that nobody said had")
 		}
 		seen := 0
-		if err := hears().observations(func(lab.Observation) { seen++ }); err == nil || seen > bytes.Count(in, []byte{frameObservation}) {
+		if err := hears().observations(pace{began: time.Now(), every: time.Second}, func(lab.Observation) { seen++ }); err == nil || seen > bytes.Count(in, []byte{frameObservation}) {
 			t.Errorf("%d observations, %v", seen, err)
 		}
 	})

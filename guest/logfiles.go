@@ -3,6 +3,7 @@ package guest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -118,13 +119,21 @@ func (t *logTails) discover(account, container string) error {
 	return nil
 }
 
+const (
+	mostAdded = 64 << 20 // bytes of a log that one look reads; who writes more than that is not followed
+	mostText  = 1 << 20  // bytes that are kept of a line
+)
+
 // follow reads what has been added.
 func (l *logTail) follow() error {
-	added, err := io.ReadAll(l.f)
+	added, err := io.ReadAll(io.LimitReader(l.f, mostAdded))
 	if err != nil {
 		return err
 	}
 	l.take(added)
+	if len(added) == mostAdded {
+		return fmt.Errorf("it has grown by more than %d MiB since the look before", mostAdded>>20)
+	}
 	return nil
 }
 
@@ -155,7 +164,7 @@ func (l *logTail) add(line string) {
 		l.open = lab.LogLine{At: at}
 	}
 	if len(f) == 4 {
-		l.open.Text += f[3]
+		l.open.Text += f[3][:min(len(f[3]), mostText-len(l.open.Text))]
 	}
 	l.begun = f[2] == "P"
 	if l.begun {

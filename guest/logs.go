@@ -56,9 +56,12 @@ func journal(ctx context.Context, uid int, container string, since time.Time) ([
 		"--output-fields=MESSAGE,CONTAINER_PARTIAL_MESSAGE,CONTAINER_ID_FULL,_SOURCE_REALTIME_TIMESTAMP",
 		"--since=@"+strconv.FormatFloat(float64(since.UnixMicro())/1e6, 'f', 6, 64),
 		"CONTAINER_NAME="+container, "_UID="+strconv.Itoa(uid))
-	var out, errs bytes.Buffer
+	var out, errs kept
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
+		if out.full {
+			return nil, fmt.Errorf("it has grown by more than %d MiB since the look before", mostOutput>>20)
+		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -94,7 +97,7 @@ func parseJournal(data []byte) ([]lab.LogLine, error) {
 		if !begun {
 			line.At = e.at()
 		}
-		line.Text += text
+		line.Text += text[:min(len(text), mostText-len(line.Text))]
 		if e.Partial == "true" {
 			open[e.ID] = line
 			continue

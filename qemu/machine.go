@@ -148,6 +148,10 @@ func (d *Driver) boot(ctx context.Context, r *run, v *vmachine, spec vm, size in
 		}
 	}
 	v.process = p
+	if err := p.limitFiles(size, spec.memory); err != nil {
+		return fmt.Errorf("cannot limit what QEMU writes: %w", err) // who called destroys it
+	}
+	go p.watchConsole(filepath.Join(v.dir, consoleLog))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.processes = append(slices.DeleteFunc(r.processes, (*process).gone), p)
@@ -257,7 +261,7 @@ func tailOf(name string) string {
 	if end, err := f.Seek(0, io.SeekEnd); err == nil {
 		_, _ = f.Seek(max(0, end-most), io.SeekStart)
 	}
-	data, _ := io.ReadAll(f)
+	data, _ := io.ReadAll(io.LimitReader(f, most)) // it may grow meanwhile
 	return strings.ReplaceAll(escape.ReplaceAllString(string(data), ""), "\r", "")
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -149,15 +150,50 @@ func (a *arm) log(name string, data []byte) error {
 	return a.ev.log(a.name, name, data)
 }
 
-// keepLogs stores every machine's journal, in which podman's container logs are too. A machine that cannot be asked
+const (
+	mostLines = 200_000  // of a journal that are kept, the newest
+	mostLog   = 32 << 20 // bytes of that
+)
+
+// newest keeps the newest of what a machine prints, however much that is.
+type newest struct {
+	kept    []byte
+	dropped int64
+}
+
+func (n *newest) Write(p []byte) (int, error) {
+	n.kept = append(n.kept, p...)
+	if extra := len(n.kept) - mostLog; extra > mostLog { // not at every write
+		n.drop(extra)
+	}
+	return len(p), nil
+}
+
+func (n *newest) drop(bytes int) {
+	n.kept = append(n.kept[:0], n.kept[bytes:]...)
+	n.dropped += int64(bytes)
+}
+
+func (n *newest) text() []byte {
+	if extra := len(n.kept) - mostLog; extra > 0 {
+		n.drop(extra)
+	}
+	if n.dropped == 0 {
+		return n.kept
+	}
+	return append(fmt.Appendf(nil, "(%d earlier bytes left out)\n", n.dropped), n.kept...)
+}
+
+// keepLogs stores every machine's journal, in which podman's container logs are too: the newest of it, where it is large. A machine that cannot be asked
 // any more costs its log, not the arm.
 func (a *arm) keepLogs(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
 	for _, m := range a.machines {
-		res, err := m.Run(ctx, lab.Command{Argv: []string{"journalctl", "--boot", "--no-pager", "--output", "short-precise"}})
+		var journal newest
+		_, err := m.Run(ctx, lab.Command{Argv: []string{"journalctl", "--boot", "--no-pager", "--output", "short-precise", "--lines", strconv.Itoa(mostLines)}, Stdout: &journal})
 		if err == nil {
-			err = a.log(m.Ref().Name()+"-journal", res.Stdout)
+			err = a.log(m.Ref().Name()+"-journal", journal.text())
 		}
 		if err != nil {
 			a.emit(Event{Type: Warning, Subject: string(m.Ref()), Text: fmt.Sprintf("cannot keep the journal of %s: %v", m.Ref(), err)})

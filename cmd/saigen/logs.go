@@ -28,8 +28,8 @@ func (w *world) logsCommand() *cobra.Command {
 		Use:   "logs [MACHINE]",
 		Short: "Show a machine's journal, in which the containers' logs are too",
 		Long: `Show the journal of a machine: the lab's first, or the one that is named; of a run that was left running, or with
---run of one that is under way. With --stack, what the services of a stack have written, on its own machine. Terminal sequences in it are left
-out: what is in a log, anybody may have written.`,
+--run of one that is under way. With --stack, what the services of a stack have written, on its own machine.
+Terminal sequences in it are left out: what is in a log, anybody may have written.`,
 		Example: `  saigen logs --account alice --follow
   saigen logs --stack alice -f
   saigen logs --stack alice --service proxy`,
