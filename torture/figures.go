@@ -6,14 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"time"
 )
 
-// report is all that came of one run of torture: what docs/reliability.json holds.
+// report is what came of each scenario when it was done last: what docs/reliability.json holds.
 type report struct {
-	Machine   machine            `json:"machine"`
 	Scenarios map[string]*result `json:"scenarios"` // by the scenario's name
 	// Seal is the hash of the rest: who writes a figure by hand breaks it.
 	Seal string `json:"seal"`
@@ -25,6 +25,7 @@ type result struct {
 	// Missing says why the scenario was not run, or not to its end.
 	Missing string  `json:"missing,omitempty"`
 	Took    seconds `json:"took"`
+	On      machine `json:"on"`
 }
 
 // figures are what a scenario returns: a tally for each thing that it broke, in the order of the page.
@@ -123,6 +124,13 @@ func (r *report) save(path string) error {
 
 // errSeal says that figures are not as they were counted.
 var errSeal = errors.New("a figure was changed after it was counted; run make torture")
+
+// with is r with the scenarios of another report in place of its own.
+func (r *report) with(other *report) *report {
+	both := &report{Scenarios: maps.Clone(r.Scenarios)}
+	maps.Copy(both.Scenarios, other.Scenarios)
+	return both
+}
 
 func loadReport(path string) (*report, error) {
 	data, err := os.ReadFile(path)

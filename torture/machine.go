@@ -30,7 +30,6 @@ type machine struct {
 	Load   string `json:"load"`   // average of the minute before
 	Shared bool   `json:"shared"` // other things happened on the host: only what carried a run's id was compared
 	Date   string `json:"date"`
-	Took   string `json:"took"` // the whole of it
 }
 
 func thisMachine() machine {
@@ -81,19 +80,16 @@ func version(argv ...string) string {
 	return number.FindString(string(out))
 }
 
-func (m machine) table() string {
-	var b strings.Builder
-	b.WriteString("| | |\n|---|---|\n")
-	compared := "everything: nothing else ran on the host"
+// String is the host, in a line.
+func (m machine) String() string {
+	return fmt.Sprintf("%d processors (%s), %.0f GiB of memory, %s, %s, KVM: %s, podman %s, QEMU %s",
+		m.Host.CPUs, m.Host.Arch, float64(m.Host.Memory)/(1<<30), m.Host.System, m.Host.Kernel, m.KVM, m.Podman, m.QEMU)
+}
+
+// compared says what was compared of the host before and after.
+func (m machine) compared() string {
 	if m.Shared {
-		compared = "what carries the run's id: other things ran on the host"
+		return "what carries the run's id: other things ran on the host"
 	}
-	for _, row := range [][2]string{
-		{"processors", fmt.Sprintf("%d, %s", m.Host.CPUs, m.Host.Arch)}, {"memory", fmt.Sprintf("%.0f GiB", float64(m.Host.Memory)/(1<<30))},
-		{"system", m.Host.System}, {"kernel", m.Host.Kernel}, {"KVM", m.KVM}, {"podman", m.Podman}, {"QEMU", m.QEMU}, {"saigen", m.Saigen},
-		{"load average before", m.Load}, {"compared", compared}, {"date", m.Date}, {"took", m.Took},
-	} {
-		fmt.Fprintf(&b, "| %s | %s |\n", row[0], row[1])
-	}
-	return b.String()
+	return "everything: nothing else ran on the host"
 }

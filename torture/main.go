@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -39,7 +40,7 @@ const enough = 220
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
 	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
-	flags.StringVar(&o.only, "only", "", "do only these `SCENARIOS`, with commas between them; write nothing")
+	flags.StringVar(&o.only, "only", "", "do only these `SCENARIOS`, with commas between them; the figures of the others stay")
 	flags.IntVar(&o.points, "points", enough, "how `OFTEN` the sweep kills, over all that it kills")
 	flags.StringVar(&o.at, "at", "", "kill only this `TARGET`, such as \"run on qemu\", or only at the point that a failure names, such as \"run on qemu at ledger 7\"; write nothing")
 	flags.BoolVar(&o.render, "render", false, "write docs/reliability.md anew from docs/reliability.json; do nothing else")
@@ -67,16 +68,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	r := &report{Machine: thisMachine(), Scenarios: map[string]*result{}}
+	r := &report{Scenarios: map[string]*result{}}
 	err = doAll(ctx, o, here, chosen, r, stderr)
-	r.Machine.Took = time.Since(began).Round(time.Second).String()
 	fmt.Fprint(stdout, table(r, all), "\n", outcomes(r, all), "\nWhat went wrong:\n", failures(r, all))
 	if ctx.Err() != nil {
 		return errors.New("interrupted; nothing is written")
 	}
-	if o.only != "" || o.at != "" {
+	if o.at != "" {
 		return err
+	}
+	if o.only != "" {
+		before, unread := loadReport(data)
+		if unread != nil && !errors.Is(unread, fs.ErrNotExist) {
+			return errors.Join(err, unread)
+		}
+		if unread == nil {
+			r = before.with(r)
+		}
 	}
 	return errors.Join(err, r.save(data), os.WriteFile(text, []byte(page(r, all)), 0o644))
 }
@@ -111,7 +119,7 @@ func doAll(ctx context.Context, o options, here string, chosen []scenario, r *re
 	var errs []error
 	for _, s := range chosen {
 		began := time.Now()
-		res := &result{}
+		res := &result{On: thisMachine()}
 		r.Scenarios[s.name] = res
 		say := func(format string, args ...any) {
 			fmt.Fprintf(stderr, "%6.1f s  %s: %s\n", time.Since(began).Seconds(), s.name, fmt.Sprintf(format, args...))
@@ -137,13 +145,13 @@ func doAll(ctx context.Context, o options, here string, chosen []scenario, r *re
 		if n := len(figures(res.Tallies).failures()); n > 0 {
 			errs = append(errs, fmt.Errorf("%s: saigen did not keep its promise %d times", s.name, n))
 		}
+		if run := h.described(); run != "" {
+			errs = append(errs, res.On.describe(run))
+		}
 		if ctx.Err() != nil {
 			break
 		}
 		say("done")
-	}
-	if run := h.described(); run != "" {
-		errs = append(errs, r.Machine.describe(run))
 	}
 	return errors.Join(errs...)
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // page is docs/reliability.md: all of it is made of the figures and of what the scenarios say about themselves.
@@ -36,8 +37,8 @@ Before saigen makes anything outside its own folders, it writes how to undo it t
 	b.WriteString("\n## What went wrong\n\n")
 	b.WriteString(failures(r, all))
 	b.WriteString("\n## On what\n\n")
-	b.WriteString(r.Machine.table())
-	b.WriteString("\n`make torture ONLY=name` does one scenario, or several with commas between them, and prints the table only; `POINTS=n` sets how often the sweep kills.\n")
+	b.WriteString(circumstances(r, all))
+	b.WriteString("\n`make torture ONLY=name` does one scenario anew, or several with commas between them; `POINTS=n` sets how often the sweep kills.\n")
 	return b.String()
 }
 
@@ -70,6 +71,28 @@ func (s seconds) String() string {
 		return "–"
 	}
 	return fmt.Sprintf("%.2f s", float64(s))
+}
+
+// circumstances says on what host each scenario was done, when, and with which saigen.
+func circumstances(r *report, all []scenario) string {
+	var b strings.Builder
+	var hosts []string
+	for _, s := range all {
+		if res := r.Scenarios[s.name]; res != nil && !slices.Contains(hosts, res.On.String()) {
+			hosts = append(hosts, res.On.String())
+		}
+	}
+	for i, host := range hosts {
+		fmt.Fprintf(&b, "%d. %s\n", i+1, host)
+	}
+	b.WriteString("\n| scenario | host | saigen | date | load before | took | compared |\n|---|---|---|---|---|---|---|\n")
+	for _, s := range all {
+		if res := r.Scenarios[s.name]; res != nil {
+			fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s | %s |\n", s.name, 1+slices.Index(hosts, res.On.String()), res.On.Saigen, res.On.Date,
+				res.On.Load, time.Duration(float64(res.Took)*float64(time.Second)).Round(time.Second), res.On.compared())
+		}
+	}
+	return b.String()
 }
 
 // outcomes lists what became of saigen, what was most frequent first.

@@ -38,7 +38,7 @@ func someReport() *report {
 	lived.came("exit code 0")
 	lived.came("exit code 3")
 	lived.came("exit code 3")
-	return &report{Machine: machine{Podman: "4.3.1"}, Scenarios: map[string]*result{"sweep": {Tallies: figures{killed, lived}}}}
+	return &report{Scenarios: map[string]*result{"sweep": {Tallies: figures{killed, lived}, On: machine{Podman: "4.3.1", Date: "2026-01-02"}, Took: 61}}}
 }
 
 func TestPageSaysWhatWasCounted(t *testing.T) {
@@ -48,9 +48,20 @@ func TestPageSaysWhatWasCounted(t *testing.T) {
 		"| **all** | | **5** | **1** | **0** | **1** | 0.42 s |\n",
 		"- sweep, conmon: 2 × exit code 3; 1 × exit code 0\n",
 		"- saigen run, container at ledger 2: left: process 7 (conmon); file /run/x\n",
-		"| podman | 4.3.1 |\n",
+		"podman 4.3.1, ",
+		"| sweep | 1 |  | 2026-01-02 |  | 1m1s | everything: nothing else ran on the host |\n",
 	} {
 		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// A scenario that is done anew leaves the figures of the others as they are.
+func TestWith(t *testing.T) {
+	both := someReport().with(&report{Scenarios: map[string]*result{"locked": {Tallies: figures{{What: "the state", Points: 9}}}}})
+	for _, want := range []string{"| sweep | saigen run, container | 3 |", "| locked | the state | 9 |", "| **all** | | **14** |"} {
+		if text := page(both, allScenarios()); !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
 	}
