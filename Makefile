@@ -59,7 +59,7 @@ torture: setup build ## kill saigen at every step of a run, break what it stands
 fuzz: ## every fuzz target in turn, each for FUZZTIME (default 30s)
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$p/*_test.go | cut -d' ' -f2); do \
-	    echo "fuzz: $$p $$f"; go test $$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(or $(FUZZTIME),30s) || exit 1; \
+	    echo "fuzz: $$p $$f"; go test $$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(or $(FUZZTIME),30s) -fuzzminimizetime 10x || exit 1; \
 	  done; \
 	done
 

@@ -16,6 +16,8 @@ import (
 type Trace struct {
 	Leftover
 	Run lab.RunID
+	// At is a path that is there as long as the thing is, and whose owner is the thing's; empty where it has none.
+	At string
 	// Dir is the folder of the run's ledger, where the trace shows it; it may be that of another user or state folder.
 	Dir string
 }
@@ -25,8 +27,8 @@ type Trace struct {
 // names the run's folder of sockets, its scratch folder or an object of its name: who reads the evidence of a run is no part of it.
 func (v Inventory) Traces(id *regexp.Regexp) []Trace {
 	var all []Trace
-	add := func(run, dir, fix, what string, args ...any) {
-		all = append(all, Trace{Leftover{What: fmt.Sprintf(what, args...), Fix: fix}, lab.RunID(run), dir})
+	add := func(run, at, dir, fix, what string, args ...any) {
+		all = append(all, Trace{Leftover{What: fmt.Sprintf(what, args...), Fix: fix}, lab.RunID(run), at, dir})
 	}
 	for _, p := range v.processes {
 		run, dir := inCommand(id, p.command)
@@ -39,20 +41,20 @@ func (v Inventory) Traces(id *regexp.Regexp) []Trace {
 			run = id.FindString(p.name)
 		}
 		if run != "" {
-			add(run, dir, fmt.Sprintf("kill -9 %d", p.pid), "process %d (%s)", p.pid, p.name)
+			add(run, fmt.Sprintf("/proc/%d", p.pid), dir, fmt.Sprintf("kill -9 %d", p.pid), "process %d (%s)", p.pid, p.name)
 		}
 	}
 	for _, m := range v.mounts {
 		for _, name := range []string{m.at, m.source} {
 			if run := id.FindString(name); run != "" {
-				add(run, runFolder(name, run), "umount "+quote(m.at), "mount of %s (%s) on %s", m.source, m.kind, m.at)
+				add(run, "", runFolder(name, run), "umount "+quote(m.at), "mount of %s (%s) on %s", m.source, m.kind, m.at)
 				break
 			}
 		}
 	}
 	for _, l := range v.links {
 		if run := id.FindString(l.name); run != "" {
-			add(run, "", "ip link delete "+quote(l.name), "network link %s", l.name)
+			add(run, "", "", "ip link delete "+quote(l.name), "network link %s", l.name)
 		}
 	}
 	topmost := map[string]string{}
@@ -65,12 +67,12 @@ func (v Inventory) Traces(id *regexp.Regexp) []Trace {
 			}
 		}
 	}
-	for _, at := range topmost {
-		add(id.FindString(at), "", removeCgroup(at), "cgroup %s", at)
+	for name, at := range topmost {
+		add(id.FindString(at), strings.TrimPrefix(at, "v2:"+name), "", removeCgroup(at), "cgroup %s", at)
 	}
 	for at := range v.files {
 		if run := id.FindString(path.Base(at)); run != "" && id.FindString(path.Dir(at)) == "" {
-			add(run, "", "rm -rf "+quote(at), "file %s", at)
+			add(run, at, "", "rm -rf "+quote(at), "file %s", at)
 		}
 	}
 	slices.SortFunc(all, func(a, b Trace) int { return strings.Compare(a.What, b.What) })

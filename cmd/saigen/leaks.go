@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/saigen-lab/saigen/container"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
@@ -90,7 +92,7 @@ func (w *world) lookForLeaks(ctx context.Context, p paths) *survey {
 	inventory, err := ledger.Take()
 	note(err)
 	s.lookedAt = inventory.String()
-	traces := inventory.Traces(runIDs)
+	traces := slices.DeleteFunc(inventory.Traces(runIDs), func(t ledger.Trace) bool { return !mine(t) })
 	for _, d := range w.drivers {
 		if d.traces != nil {
 			found, err := d.traces(ctx, w)
@@ -107,7 +109,7 @@ func (w *world) lookForLeaks(ctx context.Context, p paths) *survey {
 			s.building = append(s.building, u.Dir)
 			continue
 		}
-		traces = append(traces, ledger.Trace{Leftover: ledger.Leftover{What: "half-made entry of the cache " + u.Dir, Fix: "saigen gc"}})
+		traces = append(traces, ledger.Trace{At: u.Dir, Leftover: ledger.Leftover{What: "half-made entry of the cache " + u.Dir, Fix: "saigen gc"}})
 	}
 	note(s.readLedgers(p, traces))
 	for _, t := range traces {
@@ -158,18 +160,19 @@ func (s *survey) readLedgers(p paths, traces []ledger.Trace) error {
 	return errors.Join(errs...)
 }
 
-// endedSince says whether what a trace names has gone meanwhile, as far as it is a process or a file.
+// endedSince says whether what a trace names has gone meanwhile.
 func endedSince(t ledger.Trace) bool {
-	for _, prefix := range []string{"kill -9 ", "rm -rf ", "rmdir "} {
-		if name, ok := strings.CutPrefix(t.Fix, prefix); ok && !strings.ContainsAny(name, " ';") {
-			if prefix == "kill -9 " {
-				name = "/proc/" + name
-			}
-			_, err := os.Lstat(name)
-			return errors.Is(err, os.ErrNotExist)
-		}
+	if t.At == "" {
+		return false
 	}
-	return false
+	_, err := os.Lstat(t.At)
+	return errors.Is(err, os.ErrNotExist)
+}
+
+// mine says whether this user is to look after what a trace names: the ledgers of others cannot be read. Root looks after everything.
+func mine(t ledger.Trace) bool {
+	var st unix.Stat_t
+	return os.Getuid() == 0 || t.At != "" && unix.Lstat(t.At, &st) == nil && int(st.Uid) == os.Getuid()
 }
 
 // socketFolders lists what is in the folders of sockets: this user's, and for root those of all.
@@ -188,7 +191,7 @@ func socketFolders(p paths) []ledger.Trace {
 		for _, e := range entries {
 			path := filepath.Join(folder, e.Name())
 			all = append(all, ledger.Trace{
-				Run: baseID(e.Name()), Leftover: ledger.Leftover{What: "sockets " + path, Fix: "rm -rf " + path},
+				Run: baseID(e.Name()), At: path, Leftover: ledger.Leftover{What: "sockets " + path, Fix: "rm -rf " + path},
 			})
 		}
 	}
@@ -204,13 +207,13 @@ func strayScratch(p paths) []ledger.Trace {
 	var all []ledger.Trace
 	for _, path := range scratch {
 		all = append(all, ledger.Trace{
-			Run: lab.RunID(filepath.Base(filepath.Dir(path))), Leftover: ledger.Leftover{What: "scratch " + path, Fix: "rm -rf " + path},
+			Run: lab.RunID(filepath.Base(filepath.Dir(path))), At: path, Leftover: ledger.Leftover{What: "scratch " + path, Fix: "rm -rf " + path},
 		})
 	}
 	asked, _ := filepath.Glob(filepath.Join(os.TempDir(), "saigen-vagrant-*"))
 	for _, path := range asked {
 		if st, err := os.Stat(path); err == nil && time.Since(st.ModTime()) > askTime {
-			all = append(all, ledger.Trace{Leftover: ledger.Leftover{What: "folder " + path, Fix: "rm -rf " + path}})
+			all = append(all, ledger.Trace{At: path, Leftover: ledger.Leftover{What: "folder " + path, Fix: "rm -rf " + path}})
 		}
 	}
 	return all
