@@ -192,7 +192,7 @@ invariant "command" "it_answers" {
 invariant "command" "goroutines_stay" {
   machine = machine.server
   account = "alice"
-  run     = "curl -sS --retry 20 --retry-connrefused --retry-delay 1 'http://localhost:6060/debug/pprof/goroutine?debug=1' | head -n 1"
+  run     = "curl -sS --retry 20 --retry-all-errors --retry-delay 1 'http://localhost:6060/debug/pprof/goroutine?debug=1' | head -n 1"
   stdout  = "total [0-9]{1,2}\n"
 }
 
