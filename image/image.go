@@ -124,7 +124,11 @@ func (c *Cache) made(ctx context.Context, img lab.Image, role Role, b builder, s
 		tell = func(format string, args ...any) { say("%s: %s", what, fmt.Sprintf(format, args...)) }
 	}
 	dir, made, err := c.entry(ctx, "images", hash, what, say, func(tmp string, log io.Writer) error {
-		packages, err := b.build(ctx, tmp, log, tell)
+		var packages []Package
+		err := bounded(ctx, tmp, func(ctx context.Context) (err error) {
+			packages, err = b.build(ctx, tmp, log, tell)
+			return err
+		})
 		if err != nil {
 			return err
 		}
