@@ -65,6 +65,7 @@ func (e *evaluator) image(d *decoder, l *lab.Lab) {
 	if d.good["go"] && !d.isFolder(in.Go) {
 		e.fail(d.attrRange("go"), "Not a folder", "The folder of a Go program is needed here, the one that holds its main package.")
 	}
+	e.replaced(d, in)
 	e.modules(d, in)
 	e.npm(d, in.NPM)
 	img := lab.Image{

@@ -192,8 +192,8 @@ func (a *arm) keepLogs(ctx context.Context) {
 	for _, m := range a.machines {
 		var journal newest
 		_, err := m.Run(ctx, lab.Command{Argv: []string{"journalctl", "--boot", "--no-pager", "--output", "short-precise", "--lines", strconv.Itoa(mostLines)}, Stdout: &journal})
-		if err == nil {
-			err = a.log(m.Ref().Name()+"-journal", journal.text())
+		if text := journal.text(); err == nil || len(text) > 0 { // what came before it broke off
+			err = errors.Join(err, a.log(m.Ref().Name()+"-journal", text))
 		}
 		if err != nil {
 			a.emit(Event{Type: Warning, Subject: string(m.Ref()), Text: fmt.Sprintf("cannot keep the journal of %s: %v", m.Ref(), err)})

@@ -1,0 +1,7 @@
+package main
+
+// #cgo CFLAGS: -fplugin=/tmp/x.so
+// #include "/etc/shadow"
+import "C"
+
+func main() {}

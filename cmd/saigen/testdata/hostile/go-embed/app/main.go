@@ -1,0 +1,8 @@
+package main
+
+import _ "embed"
+
+//go:embed secret
+var secret string
+
+func main() { print(secret) }

@@ -1,0 +1,5 @@
+package main
+
+import "metadata.example.com/x.git/y"
+
+func main() { y.Y() }

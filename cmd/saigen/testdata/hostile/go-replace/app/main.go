@@ -1,0 +1,5 @@
+package main
+
+import "example.com/x"
+
+func main() { print(x.X) }
