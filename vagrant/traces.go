@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -22,7 +24,35 @@ func Traces(ctx context.Context) ([]Trace, error) {
 	if _, err := exec.LookPath("virsh"); err != nil {
 		return nil, nil
 	}
-	return tracesIn(ctx, libvirtURI(), func(name string) bool { return strings.HasPrefix(name, namePrefix) })
+	uri := libvirtURI()
+	if uri == defaultURI && !listens("/run/libvirt") {
+		return defined("/etc/libvirt"), nil
+	}
+	return tracesIn(ctx, uri, func(name string) bool { return strings.HasPrefix(name, namePrefix) })
+}
+
+// listens says whether a libvirt has its socket, which is there also where systemd would start it: of the one daemon, or of
+// the one for QEMU where there are several. See the files section of libvirtd(8) and virtqemud(8).
+func listens(run string) bool {
+	for _, name := range []string{"libvirt-sock", "virtqemud-sock"} {
+		if _, err := os.Stat(filepath.Join(run, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// defined lists what a libvirt that does not run would know when it did: it keeps a file for each thing, below etc. Nothing
+// of that runs; a QEMU that outlived its libvirt is a process, and found as one.
+func defined(etc string) []Trace {
+	var all []Trace
+	for _, kind := range []struct{ folder, what string }{{"qemu", "domain"}, {"qemu/networks", "network"}, {"storage", "storage pool"}} {
+		files, _ := filepath.Glob(filepath.Join(etc, kind.folder, namePrefix+"*.xml"))
+		for _, file := range files {
+			all = append(all, Trace{kind.what, strings.TrimSuffix(filepath.Base(file), ".xml"), "rm " + file})
+		}
+	}
+	return all
 }
 
 // tracesIn lists the domains, networks and storage pools whose name passes.
