@@ -7,6 +7,6 @@
 // that a run can say what has drifted.
 //
 // The room knows mmdebstrap, mke2fs, the Go toolchain, gcc, npm's lock files and registry, and podman's image store. It does not know machines, accounts or
-// stacks, and it leaves nothing outside the cache folder: no mount, no container, no entry in the host's own image store.
+// stacks. What compiles a lab's source does it in a sandbox, which has nothing of the host but the toolchain. It leaves nothing outside the cache folder: no mount, no container, no entry in the host's own image store.
 // All of it works as root, and all but the container driver's stores as a normal user with subordinate ids.
 package image
