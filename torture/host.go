@@ -62,11 +62,7 @@ func (h *host) close(ctx context.Context) error {
 	errs = append(errs, err)
 	for _, s := range states {
 		one := h.with("XDG_CACHE_HOME="+h.cache, "XDG_STATE_HOME="+s)
-		for _, args := range [][]string{{"down", "--all"}, {"gc"}} {
-			if got := one.saigen(ctx, cleanTime, args...); got.exit != 0 {
-				errs = append(errs, got.err())
-			}
-		}
+		errs = append(errs, one.remove(ctx))
 	}
 	if errors.Join(errs...) != nil { // what the ledgers in it name can be removed by hand then
 		return fmt.Errorf("cannot clean up; %s stays: %w", h.dir, errors.Join(errs...))
@@ -246,9 +242,9 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// How long saigen may take to do its whole work, and to clean up.
+// How long saigen may take to do its whole work, which is longer than its own limit for a boot, and to clean up.
 const (
-	wholeTime = 5 * time.Minute
+	wholeTime = 8 * time.Minute
 	cleanTime = 2 * time.Minute
 )
 

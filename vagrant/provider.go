@@ -49,10 +49,11 @@ func providerNamed(name string) provider {
 	}
 }
 
-// Sizes of machines whose lab says nothing about them.
+// Sizes of machines whose lab says nothing about them. One processor is vagrant-libvirt's own default, and without KVM the
+// only number that is safe with Debian 12's QEMU, which libvirt tells to give each of several a thread: see qemu/args.go.
 const (
 	defaultMemory = 1 << 30 // bytes
-	defaultCPUs   = 2
+	defaultCPUs   = 1
 )
 
 // memory is in MiB.
