@@ -128,6 +128,11 @@ func (d disaster) happens(ctx context.Context, h *host, t *tally, path string) (
 		outcome, complaint := d.judge(on, got, struck)
 		t.came(outcome)
 		h.say("%s at %s: %s, after %.1f s", d.name, d.moment.name, outcome, time.Since(struck).Seconds())
+		if outcome == unheard { // what it was to remove is there yet, and is not its doing
+			if err := h.remove(ctx); err != nil {
+				return err
+			}
+		}
 		if complaint != "" {
 			t.failed(d.moment.name, wrong, complaint)
 			h.say("%s", complaint)
@@ -245,12 +250,20 @@ func (d disaster) clean(ctx context.Context, h *host, t *tally, got said) error 
 	} else {
 		return nil
 	}
-	for _, args := range [][]string{{"gc"}, {"down", "--all"}} {
-		if after := h.saigen(ctx, cleanTime, args...); after.exit != 0 {
-			return after.err()
-		}
+	if err := h.remove(ctx); err != nil {
+		return err
 	}
 	return h.remember()
+}
+
+// remove removes every run that there is, dead and up.
+func (h *host) remove(ctx context.Context) error {
+	for _, args := range [][]string{{"gc"}, {"down", "--all"}} {
+		if got := h.saigen(ctx, cleanTime, args...); got.exit != 0 {
+			return got.err()
+		}
+	}
+	return nil
 }
 
 // poor judges a saigen whose host was too poor: it says so with all of these words, and gives no verdict, or the right one.

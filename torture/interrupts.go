@@ -149,7 +149,7 @@ func ended(within time.Duration, word string) func(h *host, got said, struck tim
 		case got.exit == runner.ExitExpected && len(h.outcomes(got.run)) > 0 && h.right(got.run) == nil:
 			return "it had ended before", ""
 		case got.exit == -1 && got.out+got.stderr == "":
-			return "ended before it had begun to listen", "" // by the signal itself: a shell says 130
+			return unheard, "" // a shell says 130
 		case got.exit != runner.ExitInterrupted:
 			return fmt.Sprintf("exit code %d", got.exit), got.line()
 		case took > within:
@@ -162,6 +162,9 @@ func ended(within time.Duration, word string) func(h *host, got said, struck tim
 		return "exit code 130", ""
 	}
 }
+
+// unheard is what becomes of a saigen that the signal itself ends, in the milliseconds before it has begun to listen and to do anything.
+const unheard = "ended before it had begun to listen"
 
 func ignoreDone(err error) error {
 	if errors.Is(err, os.ErrProcessDone) {
