@@ -89,7 +89,7 @@ func Collect(ctx context.Context, runs []Run, options ...Option) error {
 	var errs []error
 	for _, r := range runs {
 		if err := ctx.Err(); err != nil {
-			return errors.Join(append(errs, fmt.Errorf("cannot undo run %s: %w", r.ID, err))...)
+			return errors.Join(append(errs, fmt.Errorf("run %s is not undone: %w", r.ID, err))...)
 		}
 		l, err := Open(r.Dir, r.ID, options...)
 		if errors.Is(err, ErrOwned) {

@@ -29,6 +29,8 @@ type disaster struct {
 	start func(h *host, args ...string) (*process, error)
 	// leaves says that saigen may leave what gc then removes.
 	leaves bool
+	// removes says that what saigen was about to remove may be there yet, for the next one to remove.
+	removes bool
 	// saves says that entries of the cache may be made meanwhile.
 	saves bool
 	// next is whether a whole run must give the right verdict afterwards, on the same host.
@@ -128,11 +130,6 @@ func (d disaster) happens(ctx context.Context, h *host, t *tally, path string) (
 		outcome, complaint := d.judge(on, got, struck)
 		t.came(outcome)
 		h.say("%s at %s: %s, after %.1f s", d.name, d.moment.name, outcome, time.Since(struck).Seconds())
-		if outcome == unheard { // what it was to remove is there yet, and is not its doing
-			if err := h.remove(ctx); err != nil {
-				return err
-			}
-		}
 		if complaint != "" {
 			t.failed(d.moment.name, wrong, complaint)
 			h.say("%s", complaint)
@@ -241,6 +238,11 @@ func (d disaster) clean(ctx context.Context, h *host, t *tally, got said) error 
 			return err
 		}
 		t.took(took)
+	}
+	if d.removes {
+		if err := h.remove(ctx); err != nil {
+			return err
+		}
 	}
 	if left, err := h.left(ctx, got.run); err != nil {
 		return err

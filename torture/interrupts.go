@@ -61,7 +61,7 @@ func interruptions(path string) (all []disaster) {
 		for _, after := range []time.Duration{30 * time.Millisecond, 120 * time.Millisecond} {
 			m := moment{name: after.String()}
 			for _, d := range []disaster{once("^C in "+verb, "container", m, syscall.SIGINT), twice("^C twice in "+verb, "container", m)} {
-				d.args, d.after = []string{verb}, after
+				d.args, d.after, d.removes = []string{verb}, after, true
 				d.prepare = afterwards(verb, path)
 				all = append(all, d)
 			}
@@ -149,7 +149,7 @@ func ended(within time.Duration, word string) func(h *host, got said, struck tim
 		case got.exit == runner.ExitExpected && len(h.outcomes(got.run)) > 0 && h.right(got.run) == nil:
 			return "it had ended before", ""
 		case got.exit == -1 && got.out+got.stderr == "":
-			return unheard, "" // a shell says 130
+			return "ended before it had begun to listen", "" // by the signal itself: a shell says 130
 		case got.exit != runner.ExitInterrupted:
 			return fmt.Sprintf("exit code %d", got.exit), got.line()
 		case took > within:
@@ -162,9 +162,6 @@ func ended(within time.Duration, word string) func(h *host, got said, struck tim
 		return "exit code 130", ""
 	}
 }
-
-// unheard is what becomes of a saigen that the signal itself ends, in the milliseconds before it has begun to listen and to do anything.
-const unheard = "ended before it had begun to listen"
 
 func ignoreDone(err error) error {
 	if errors.Is(err, os.ErrProcessDone) {
