@@ -10,8 +10,8 @@ import (
 
 // The initial RAM disk does what udev, fstab and kmod do in an installed system, so that a machine's image is the same
 // for every driver: it loads what a machine needs at once, mounts saigen's disks by their labels, opens the devices that
-// users need, and names a modprobe to the kernel where the machine has none. It is not packed: without KVM, unpacking
-// takes longer than reading.
+// users need, starts the other processors (see KernelArguments), and names a modprobe to the kernel where the machine has
+// none. It is not packed: without KVM, unpacking takes longer than reading.
 
 // The labels of saigen's disks, and where a machine sees them.
 const (
@@ -54,6 +54,9 @@ done
 if [ ! -e /root/sbin/modprobe ] && [ ! -L /root/sbin/modprobe ]; then
 	echo "/lib/modules/$($b uname -r)/` + modprobePath + `" >/proc/sys/kernel/modprobe
 fi
+for cpu in /sys/devices/system/cpu/cpu*/online; do
+	[ "$($b cat $cpu)" = 1 ] || echo 1 >$cpu || fail "cannot start a processor: $cpu"
+done
 for dir in dev proc sys; do
 	$b mount -o move /$dir /root/$dir
 done

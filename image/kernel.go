@@ -35,7 +35,13 @@ type Kernel struct {
 // KernelArguments is the kernel command line that a machine's disk needs. Nothing checks disks that are made afresh,
 // and only what went wrong is printed. A machine of saigen trusts all that runs in it: without KVM, what keeps processes
 // from reading the kernel's memory costs half of the speed on a CPU model that needs it. Whoever wants a console adds console=.
-const KernelArguments = "quiet loglevel=4 systemd.show_status=error fsck.mode=skip net.ifnames=0 panic=-1 mitigations=off"
+//
+// The kernel comes up on one processor, and initScript starts the others: a kernel that comes up changes its own code (static
+// keys, see Documentation/staging/static-keys.rst), and without KVM a QEMU before 8.1 may translate code for one processor
+// while another changes it, and keep what it has read ("accel/tcg: Always lock pages before translation" mended it). On a
+// busy host one boot of thirty stood still for ever: both processors trapped on the breakpoint that had stood in
+// sched_clock_idle_wakeup_event for the time of the change.
+const KernelArguments = "maxcpus=1 quiet loglevel=4 systemd.show_status=error fsck.mode=skip net.ifnames=0 panic=-1 mitigations=off"
 
 const (
 	kernelsKind  = "kernels"

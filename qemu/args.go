@@ -13,12 +13,6 @@ import (
 // with its version, because a saved machine cannot go on with another one.
 const cpuModel = "Nehalem-v1"
 
-// threading is that of the processors where there is no KVM: one thread runs all of a machine's in turn. With a thread for
-// each, QEMU before 8.1 may translate code that another processor changes at that moment, and keep what it has read:
-// both processors of a booting kernel were seen to trap for ever on the breakpoint that text_poke had long taken away
-// again, in one boot of thirty on a busy host. QEMU 8.1 locks the page first ("accel/tcg: Always lock pages before translation").
-const threading = "single"
-
 // translations is how much memory QEMU may use, in MiB, for the machine code that it makes where there is no KVM.
 const translations = 128
 
@@ -61,7 +55,7 @@ func (v vm) arguments() []string {
 		cpu += ",enforce" // all of it, or no machine
 	}
 	if accel == accelTCG {
-		accel = fmt.Sprintf("tcg,thread=%s,tb-size=%d", threading, translations)
+		accel = fmt.Sprintf("tcg,thread=multi,tb-size=%d", translations)
 	}
 	args := []string{
 		"-name", v.name + ",debug-threads=on", "-no-reboot", // the threads' names tell which are processors

@@ -108,13 +108,8 @@ func (d *Driver) spec(ctx context.Context, r *run, l *lab.Lab, m lab.Machine, p 
 	return spec, err
 }
 
-// Processors implements lab.Hypervisor: without KVM, one thread runs them all.
-func (d *Driver) Processors(m lab.Machine) int {
-	if d.accel() == accelTCG {
-		return 1
-	}
-	return cpusOf(m)
-}
+// Processors implements lab.Hypervisor.
+func (d *Driver) Processors(m lab.Machine) int { return cpusOf(m) }
 
 func cpusOf(m lab.Machine) int {
 	if m.CPUs > 0 {
@@ -211,7 +206,7 @@ func (v *vmachine) Clock(ctx context.Context) (time.Duration, error) {
 }
 
 // Waited implements lab.Waiter: what the kernel counts of QEMU's threads that are processors; see "sched_info" in its
-// Documentation/scheduler/sched-stats.rst. QEMU names them "CPU 0/KVM", or "ALL CPUs/TCG".
+// Documentation/scheduler/sched-stats.rst. QEMU names them "CPU 0/TCG" or "CPU 0/KVM".
 func (v *vmachine) Waited() ([]time.Duration, error) {
 	threads, err := procfs.AllThreads(v.process.cmd.Process.Pid)
 	if err != nil {
@@ -223,7 +218,7 @@ func (v *vmachine) Waited() ([]time.Duration, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !strings.HasPrefix(name, "CPU ") && !strings.HasPrefix(name, "ALL CPUs") {
+		if !strings.HasPrefix(name, "CPU ") {
 			continue
 		}
 		stat, err := t.Schedstat()

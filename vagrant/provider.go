@@ -49,11 +49,10 @@ func providerNamed(name string) provider {
 	}
 }
 
-// Sizes of machines whose lab says nothing about them. One processor is vagrant-libvirt's own default, and without KVM the
-// only number that is safe with Debian 12's QEMU, which libvirt tells to give each of several a thread: see qemu/args.go.
+// Sizes of machines whose lab says nothing about them.
 const (
 	defaultMemory = 1 << 30 // bytes
-	defaultCPUs   = 1
+	defaultCPUs   = 2
 )
 
 // memory is in MiB.
