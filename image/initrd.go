@@ -55,7 +55,7 @@ if [ ! -e /root/sbin/modprobe ] && [ ! -L /root/sbin/modprobe ]; then
 	echo "/lib/modules/$($b uname -r)/` + modprobePath + `" >/proc/sys/kernel/modprobe
 fi
 for cpu in /sys/devices/system/cpu/cpu*/online; do
-	[ "$($b cat $cpu)" = 1 ] || echo 1 >$cpu || fail "cannot start a processor: $cpu"
+	[ ! -e $cpu ] || [ "$($b cat $cpu)" = 1 ] || echo 1 >$cpu || fail "cannot start a processor: $cpu"
 done
 for dir in dev proc sys; do
 	$b mount -o move /$dir /root/$dir
