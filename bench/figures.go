@@ -6,12 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"slices"
 )
 
-// figures are all that was measured in one run: what docs/performance.json holds.
+// figures are all that was measured on one host: what docs/performance.json holds.
 type figures struct {
 	Machine machine              `json:"machine"`
 	Lines   map[string]*measured `json:"lines"` // by the line's name
@@ -19,8 +20,9 @@ type figures struct {
 	Seal string `json:"seal"`
 }
 
-// measured are the figures of one line, in seconds or bytes, in the order in which they came.
+// measured are the figures of one line, in seconds or bytes, in the order in which they came, all on one occasion.
 type measured struct {
+	On     occasion  `json:"on"`
 	Saigen []float64 `json:"saigen"`
 	Hand   []float64 `json:"hand"`
 	// Missing says why there are none, or not all.
@@ -43,6 +45,32 @@ func (f *figures) save(path string) error {
 		return err
 	}
 	return os.WriteFile(path, append(data, '\n'), 0o644)
+}
+
+// merge adds what was measured now to what a file holds of the same host, line by line. Another host's lines, and those of
+// other versions of what is measured, stand beside nothing that is measured now: they go.
+func (f *figures) merge(path string) error {
+	old, err := loadFigures(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f.save(path)
+	}
+	if err != nil {
+		return err
+	}
+	if f.Machine.KVM == notAsked {
+		f.Machine.KVM = old.Machine.KVM
+	}
+	if old.Machine.KVM == notAsked {
+		old.Machine.KVM = f.Machine.KVM
+	}
+	if old.Machine == f.Machine {
+		for name, m := range old.Lines {
+			if f.Lines[name] == nil {
+				f.Lines[name] = m
+			}
+		}
+	}
+	return f.save(path)
 }
 
 // errSeal says that figures are not as they were measured.

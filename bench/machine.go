@@ -19,36 +19,43 @@ type machine struct {
 	Memory  int64  `json:"memory"` // bytes
 	System  string `json:"system"`
 	Kernel  string `json:"kernel"`
-	KVM     string `json:"kvm"`  // "yes", "no", or "not asked"
-	Load    string `json:"load"` // average of the minute before
+	KVM     string `json:"kvm"` // "yes", "no", or "not asked"
 	Podman  string `json:"podman"`
 	QEMU    string `json:"qemu"`
 	Libvirt string `json:"libvirt"`
 	Vagrant string `json:"vagrant"`
 	Go      string `json:"go"`
-	Commit  string `json:"commit"`
-	Date    string `json:"date"`
-	Took    string `json:"took"` // the whole of it
+}
+
+// occasion is when a line was measured, and of what.
+type occasion struct {
+	Commit string `json:"commit"`
+	Date   string `json:"date"`
+	Load   string `json:"load"` // average of the minute before
+	Took   string `json:"took"` // of its group
 }
 
 const notAsked = "not asked: no virtual machine was started"
 
-func thisMachine(repository string) machine {
+func thisMachine() machine {
 	var info unix.Sysinfo_t
 	_ = unix.Sysinfo(&info)
 	var name unix.Utsname
 	_ = unix.Uname(&name)
-	load, _ := os.ReadFile("/proc/loadavg")
-	m := machine{
+	return machine{
 		CPU: field("/proc/cpuinfo", "model name", ":"), Cores: runtime.NumCPU(), Memory: int64(info.Totalram) * int64(info.Unit),
 		System: strings.Trim(field("/etc/os-release", "PRETTY_NAME", "="), `"`),
 		Kernel: unix.ByteSliceToString(name.Sysname[:]) + " " + unix.ByteSliceToString(name.Release[:]), KVM: notAsked,
 		Podman: version("podman", "--version"), QEMU: version("qemu-system-x86_64", "--version"),
 		Libvirt: version("virsh", "--version"), Vagrant: version("vagrant", "--version"), Go: runtime.Version(),
-		Commit: commit(repository), Date: time.Now().UTC().Format(time.DateOnly),
 	}
-	m.Load, _, _ = strings.Cut(string(load), " ")
-	return m
+}
+
+// now is an occasion that begins.
+func now(repository string) occasion {
+	load, _ := os.ReadFile("/proc/loadavg")
+	first, _, _ := strings.Cut(string(load), " ")
+	return occasion{Commit: commit(repository), Date: time.Now().UTC().Format(time.DateOnly), Load: first}
 }
 
 // field is what a file says of a name, the first time.
@@ -89,9 +96,8 @@ func (m machine) table() string {
 	for _, row := range [][2]string{
 		{"processor", fmt.Sprintf("%s, %d cores", m.CPU, m.Cores)},
 		{"memory", fmt.Sprintf("%.0f GiB", float64(m.Memory)/(1<<30))},
-		{"system", m.System}, {"kernel", m.Kernel}, {"KVM", m.KVM}, {"load average before", m.Load},
+		{"system", m.System}, {"kernel", m.Kernel}, {"KVM", m.KVM},
 		{"podman", m.Podman}, {"QEMU", m.QEMU}, {"libvirt", m.Libvirt}, {"Vagrant", m.Vagrant}, {"Go", m.Go},
-		{"commit", m.Commit}, {"date", m.Date}, {"took", m.Took},
 	} {
 		fmt.Fprintf(&b, "| %s | %s |\n", row[0], row[1])
 	}

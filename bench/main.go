@@ -55,7 +55,7 @@ type options struct {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&o.only, "only", "", "measure only these `LINES`, with commas between them; write nothing")
+	flags.StringVar(&o.only, "only", "", "measure only these `LINES`, with commas between them")
 	flags.IntVar(&o.repeat, "repeat", 5, "how many repetitions of the lab line repeat is made of")
 	flags.BoolVar(&o.quick, "quick", false, "a few samples for each line, to see whether it works; write nothing")
 	flags.BoolVar(&o.render, "render", false, "write docs/performance.md anew from docs/performance.json; measure nothing")
@@ -85,21 +85,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	f := &figures{Machine: thisMachine(here), Lines: map[string]*measured{}}
-	err = measureAll(ctx, o, here, chosen, f, stderr)
+	f := &figures{Machine: thisMachine(), Lines: map[string]*measured{}}
+	err = measureAll(ctx, o, here, chosen, f, stderr, func() error {
+		if o.beside != "" || o.quick {
+			return nil
+		}
+		return errors.Join(f.merge(data), os.WriteFile(text, []byte(page(f, groups)), 0o644))
+	})
 	if ctx.Err() != nil {
-		return errors.New("interrupted; nothing is written")
+		return errors.New("interrupted; what was measured to its end is written")
 	}
-	f.Machine.Took = time.Since(began).Round(time.Second).String()
 	if o.beside != "" {
 		return errors.Join(err, f.save(o.beside))
 	}
 	fmt.Fprint(stdout, table(f, groups))
-	if o.only != "" || o.quick {
-		return err
-	}
-	return errors.Join(err, f.save(data), os.WriteFile(text, []byte(page(f, groups)), 0o644))
+	return err
 }
 
 // choose finds the groups of the lines that were asked for; none named: all.
@@ -139,8 +139,8 @@ type work struct {
 	wanted     func(line string) bool
 }
 
-// measureAll measures group after group. What goes wrong with one does not keep the others from being measured.
-func measureAll(ctx context.Context, o options, here string, groups []group, f *figures, stderr io.Writer) error {
+// measureAll measures group after group, and calls done after each. What goes wrong with one does not keep the others from being measured.
+func measureAll(ctx context.Context, o options, here string, groups []group, f *figures, stderr io.Writer, done func() error) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -167,10 +167,12 @@ func measureAll(ctx context.Context, o options, here string, groups []group, f *
 	}
 	var errs []error
 	for _, g := range groups {
+		began, on := time.Now(), now(here)
 		for _, l := range g.lines {
-			f.Lines[l.name] = &measured{}
+			if wanted(o.only, g.name, l.name) || f.Lines[l.name] == nil {
+				f.Lines[l.name] = &measured{}
+			}
 		}
-		began := time.Now()
 		say := func(format string, args ...any) {
 			fmt.Fprintf(stderr, "%6.1f s  %s: %s\n", time.Since(began).Seconds(), g.name, fmt.Sprintf(format, args...))
 		}
@@ -185,6 +187,16 @@ func measureAll(ctx context.Context, o options, here string, groups []group, f *
 		if ctx.Err() != nil {
 			break
 		}
+		for _, l := range g.lines {
+			switch m := f.Lines[l.name]; {
+			case m != nil && len(m.Saigen)+len(m.Missing) > 0:
+				m.On = on
+				m.On.Took = time.Since(began).Round(time.Second).String()
+			default: // nobody asked for it
+				delete(f.Lines, l.name)
+			}
+		}
+		errs = append(errs, done())
 	}
 	return errors.Join(append(errs, forget(context.WithoutCancel(ctx), images, before))...)
 }

@@ -11,7 +11,7 @@ func page(f *figures, groups []group) string {
 	var b strings.Builder
 	b.WriteString(`# Performance
 
-Written by ` + "`make bench`" + `, which measures every line in one run against the same thing done by hand: the two take turns, so that what
+Written by ` + "`make bench`" + `, which measures each line in one go against the same thing done by hand: the two take turns, so that what
 else the host does hits both. Nothing here is typed by hand; the raw figures are in [performance.json](performance.json). A ratio is
 saigen's median by that of the other.
 
@@ -20,13 +20,29 @@ saigen's median by that of the other.
 	b.WriteString("\n## What was measured, and against what\n\n")
 	for _, l := range linesOf(groups) {
 		fmt.Fprintf(&b, "- **%s** (`ONLY=%s`): %s Against: %s\n", l.what, l.name, l.saigen, l.hand)
-		if m := f.Lines[l.name]; m != nil && m.Missing != "" {
+		if m := f.Lines[l.name]; m == nil {
+			b.WriteString("  Not measured yet on this host.\n")
+		} else if m.Missing != "" {
 			fmt.Fprintf(&b, "  Here: %s.\n", m.Missing)
 		}
 	}
 	b.WriteString("\n## On what\n\n")
 	b.WriteString(f.Machine.table())
-	b.WriteString("\n`make bench ONLY=name` measures one line, or several with commas between them, and prints the table only.\n")
+	b.WriteString("\n## When\n\n| lines | commit | date | load average before | took |\n|---|---|---|---|---|\n")
+	names := map[occasion][]string{}
+	var all []occasion
+	for _, l := range linesOf(groups) {
+		if m := f.Lines[l.name]; m != nil {
+			if names[m.On] == nil {
+				all = append(all, m.On)
+			}
+			names[m.On] = append(names[m.On], "`"+l.name+"`")
+		}
+	}
+	for _, on := range all {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", strings.Join(names[on], ", "), on.Commit, on.Date, on.Load, on.Took)
+	}
+	b.WriteString("\n`make bench ONLY=name` measures one line, or several with commas between them, and leaves the others as they are.\n")
 	return b.String()
 }
 

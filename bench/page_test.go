@@ -23,10 +23,32 @@ func TestPage(t *testing.T) {
 	if string(text) != page(f, allGroups()) {
 		t.Error("docs/performance.md is not what docs/performance.json says; make it so with: go run ./bench -render")
 	}
-	for _, l := range linesOf(allGroups()) {
-		if m := f.Lines[l.name]; m == nil || len(m.Saigen) == 0 && m.Missing == "" {
-			t.Errorf("line %s was not measured; run make bench", l.name)
-		}
+}
+
+// What is measured later stands beside what was measured before, on the same host.
+func TestMerge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "performance.json")
+	if err := someFigures().merge(path); err != nil {
+		t.Fatal(err)
+	}
+	later := &figures{Machine: someFigures().Machine, Lines: map[string]*measured{"start": {Saigen: []float64{1}}, "boot": {Saigen: []float64{9}}}}
+	later.Machine.KVM = "no"
+	if err := later.merge(path); err != nil {
+		t.Fatal(err)
+	}
+	all, err := loadFigures(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all.Lines) != 4 || len(all.Lines["start"].Saigen) != 1 || len(all.Lines["clone-memory"].Saigen) != 2 || all.Machine.KVM != "no" {
+		t.Errorf("got %+v", all)
+	}
+	other := &figures{Machine: machine{CPU: "another", KVM: notAsked}, Lines: map[string]*measured{"boot": {Saigen: []float64{9}}}}
+	if err := other.merge(path); err != nil {
+		t.Fatal(err)
+	}
+	if all, err = loadFigures(path); err != nil || len(all.Lines) != 1 {
+		t.Errorf("of another host: %+v, %v", all, err)
 	}
 }
 
