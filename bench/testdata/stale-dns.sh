@@ -218,6 +218,14 @@ remedy() { # NAME
 sick() { [ -n "$(symptoms fault "$1")" ]; }
 every_symptom() { [ "$(symptoms fault "$1")" = "$all" ]; }
 
+# not_every TIME: says what was seen instead.
+not_every() {
+	echo "symptoms since $1:$(symptoms fault "$1"); marked pages, and the lines that they caused:" >&2
+	since fault/looks/marked "$1" >&2
+	proxy_log fault "@$1" | grep -E "$no_route" >&2
+	exit 1
+}
+
 fault_arm() {
 	baseline fault
 	local began=$EPOCHREALTIME t
@@ -226,7 +234,7 @@ fault_arm() {
 	deploys_that_die
 	say "fault: in force"
 	t=$EPOCHREALTIME
-	until_ok 60 every_symptom "$t"
+	(until_ok 60 every_symptom "$t") || not_every "$t"
 	say "fault: every symptom is there: $(symptoms fault "$t"); dig says$(tail -n 1 "$DIR/fault/looks/dns" | cut -d' ' -f2- | sed 's/^/ /')"
 	awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }' >"$DIR/held.new"
 	mv "$DIR/held.new" "$DIR/held"
