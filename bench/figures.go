@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -47,30 +47,26 @@ func (f *figures) save(path string) error {
 	return os.WriteFile(path, append(data, '\n'), 0o644)
 }
 
-// merge adds what was measured now to what a file holds of the same host, line by line. Another host's lines, and those of
-// other versions of what is measured, stand beside nothing that is measured now: they go.
-func (f *figures) merge(path string) error {
-	old, err := loadFigures(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return f.save(path)
+// beside returns what was measured now together with what was before on the same host, with the same versions of what is
+// measured, line by line. Other figures stand beside nothing that is measured now: they go.
+func (f *figures) beside(old *figures) *figures {
+	all := &figures{Machine: f.Machine, Lines: maps.Clone(f.Lines)}
+	if all.Machine.KVM == notAsked {
+		all.Machine.KVM = old.Machine.KVM
 	}
-	if err != nil {
-		return err
+	host := old.Machine
+	if host.KVM == notAsked {
+		host.KVM = all.Machine.KVM
 	}
-	if f.Machine.KVM == notAsked {
-		f.Machine.KVM = old.Machine.KVM
+	if host != all.Machine {
+		return f
 	}
-	if old.Machine.KVM == notAsked {
-		old.Machine.KVM = f.Machine.KVM
-	}
-	if old.Machine == f.Machine {
-		for name, m := range old.Lines {
-			if f.Lines[name] == nil {
-				f.Lines[name] = m
-			}
+	for name, m := range old.Lines {
+		if all.Lines[name] == nil {
+			all.Lines[name] = m
 		}
 	}
-	return f.save(path)
+	return all
 }
 
 // errSeal says that figures are not as they were measured.

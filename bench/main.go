@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -85,12 +86,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	before, err := loadFigures(data)
+	if errors.Is(err, fs.ErrNotExist) {
+		before, err = &figures{}, nil
+	}
+	if err != nil {
+		return err
+	}
 	f := &figures{Machine: thisMachine(), Lines: map[string]*measured{}}
 	err = measureAll(ctx, o, here, chosen, f, stderr, func() error {
 		if o.beside != "" || o.quick {
 			return nil
 		}
-		return errors.Join(f.merge(data), os.WriteFile(text, []byte(page(f, groups)), 0o644))
+		all := f.beside(before)
+		if err := all.save(data); err != nil {
+			return err
+		}
+		return os.WriteFile(text, []byte(page(all, groups)), 0o644)
 	})
 	if ctx.Err() != nil {
 		return errors.New("interrupted; what was measured to its end is written")
@@ -169,9 +181,7 @@ func measureAll(ctx context.Context, o options, here string, groups []group, f *
 	for _, g := range groups {
 		began, on := time.Now(), now(here)
 		for _, l := range g.lines {
-			if wanted(o.only, g.name, l.name) || f.Lines[l.name] == nil {
-				f.Lines[l.name] = &measured{}
-			}
+			f.Lines[l.name] = &measured{}
 		}
 		say := func(format string, args ...any) {
 			fmt.Fprintf(stderr, "%6.1f s  %s: %s\n", time.Since(began).Seconds(), g.name, fmt.Sprintf(format, args...))
@@ -188,11 +198,10 @@ func measureAll(ctx context.Context, o options, here string, groups []group, f *
 			break
 		}
 		for _, l := range g.lines {
-			switch m := f.Lines[l.name]; {
-			case m != nil && len(m.Saigen)+len(m.Missing) > 0:
+			if m := f.Lines[l.name]; m != nil && w.wanted(l.name) {
 				m.On = on
 				m.On.Took = time.Since(began).Round(time.Second).String()
-			default: // nobody asked for it
+			} else {
 				delete(f.Lines, l.name)
 			}
 		}

@@ -26,29 +26,20 @@ func TestPage(t *testing.T) {
 }
 
 // What is measured later stands beside what was measured before, on the same host.
-func TestMerge(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "performance.json")
-	if err := someFigures().merge(path); err != nil {
-		t.Fatal(err)
-	}
-	later := &figures{Machine: someFigures().Machine, Lines: map[string]*measured{"start": {Saigen: []float64{1}}, "boot": {Saigen: []float64{9}}}}
+func TestBeside(t *testing.T) {
+	old := someFigures()
+	later := &figures{Machine: old.Machine, Lines: map[string]*measured{"start": {Saigen: []float64{1}}, "boot": {Saigen: []float64{9}}}}
 	later.Machine.KVM = "no"
-	if err := later.merge(path); err != nil {
-		t.Fatal(err)
-	}
-	all, err := loadFigures(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := later.beside(old)
 	if len(all.Lines) != 4 || len(all.Lines["start"].Saigen) != 1 || len(all.Lines["clone-memory"].Saigen) != 2 || all.Machine.KVM != "no" {
 		t.Errorf("got %+v", all)
 	}
-	other := &figures{Machine: machine{CPU: "another", KVM: notAsked}, Lines: map[string]*measured{"boot": {Saigen: []float64{9}}}}
-	if err := other.merge(path); err != nil {
-		t.Fatal(err)
+	if len(later.Lines) != 2 {
+		t.Errorf("what is measured now became %+v", later)
 	}
-	if all, err = loadFigures(path); err != nil || len(all.Lines) != 1 {
-		t.Errorf("of another host: %+v, %v", all, err)
+	other := &figures{Machine: machine{CPU: "another", KVM: notAsked}, Lines: map[string]*measured{"boot": {Saigen: []float64{9}}}}
+	if all = other.beside(old); len(all.Lines) != 1 || all.Machine.CPU != "another" {
+		t.Errorf("of another host: %+v", all)
 	}
 }
 

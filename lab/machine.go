@@ -45,13 +45,13 @@ type Running interface {
 
 // Hypervisor is implemented by drivers whose machines have processors of their own.
 type Hypervisor interface {
-	// Processors is how many of the host's a machine can keep busy at once.
+	// Processors is how many a machine has.
 	Processors(m Machine) int
 }
 
 // Waiter is implemented by machines with processors of their own, whose waiting for the host's processors the host counts.
 type Waiter interface {
-	// Waited returns, for each of the threads that run the machine's processors, for how long in all it could have run and the host ran
+	// Waited returns, for each of the machine's processors, for how long in all it could have run and the host ran
 	// something else. It is cheap: it is asked many times a second.
 	Waited() ([]time.Duration, error)
 }

@@ -316,7 +316,7 @@ func (s *suite) parallel(t *testing.T) {
 	all.Wait()
 }
 
-// waiting of the threads that run a machine's processors is counted for each of them, and goes one way only.
+// waiting of a machine's processors is counted for each of them, and goes one way only.
 func waiting(t *testing.T, w lab.Waiter, driver lab.Driver, spec lab.Machine) {
 	var before []time.Duration
 	for range 20 {
@@ -325,7 +325,7 @@ func waiting(t *testing.T, w lab.Waiter, driver lab.Driver, spec lab.Machine) {
 			t.Fatal(err)
 		}
 		if h, ok := driver.(lab.Hypervisor); ok && len(all) != h.Processors(spec) {
-			t.Fatalf("%d threads have waited; the machine can keep %d busy", len(all), h.Processors(spec))
+			t.Fatalf("%d processors have waited; the machine has %d", len(all), h.Processors(spec))
 		}
 		for i := range before {
 			if all[i] < before[i] {
