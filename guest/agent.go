@@ -112,6 +112,8 @@ func (a *agent) stream(ctx context.Context, conn net.Conn) {
 	switch {
 	case q.Op == opHello:
 		answer, err = a.hello()
+	case q.Op == opClock:
+		answer = clockAnswer{Now: a.kernel.now()}
 	case q.Op == opRun && q.Run != nil:
 		a.run(ctx, r, w, *q.Run)
 		return
@@ -120,9 +122,8 @@ func (a *agent) stream(ctx context.Context, conn net.Conn) {
 	case q.Op == opAccounts:
 		err = a.sessions.add(ctx, q.Accounts)
 	case q.Op == opResume && q.Resume != nil:
-		if err = a.resume(*q.Resume); err == nil {
-			answer, err = a.hello()
-		}
+		err = a.resume(*q.Resume)
+		answer = clockAnswer{Now: a.kernel.now()}
 	case q.Op == opWatch && q.Watch != nil:
 		go func() { defer cancel(); untilEnd(r) }()
 		err = a.watch(ctx, w, *q.Watch)
@@ -147,7 +148,7 @@ func untilEnd(r *frameReader) {
 
 func (a *agent) hello() (helloAnswer, error) {
 	boot, err := bootTime()
-	return helloAnswer{Version: a.build, Boot: boot, Now: a.kernel.now()}, err
+	return helloAnswer{Version: a.build, Boot: boot}, err
 }
 
 // bootTime is when PID 1 was started: of a VM the boot, of a container its start.

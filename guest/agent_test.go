@@ -16,12 +16,16 @@ import (
 )
 
 func TestHello(t *testing.T) {
-	i, err := pair(t).Hello(t.Context())
+	c := pair(t)
+	i, err := c.Hello(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if i.Version != Build() || i.ClockOffset.Abs() > time.Second || time.Since(i.Boot) < 0 {
+	if i.Version != Build() || time.Since(i.Boot) < 0 {
 		t.Errorf("got %+v", i)
+	}
+	if off, within, err := c.MeasureClock(t.Context()); err != nil || off.Abs() > within+time.Second {
+		t.Errorf("the clock is %v off, to within %v: %v", off, within, err)
 	}
 }
 

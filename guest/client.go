@@ -24,9 +24,8 @@ type Client struct {
 
 // Info is what an agent says about itself and its machine.
 type Info struct {
-	Version     string        // the build of the agent: the same as Build()
-	Boot        time.Time     // when the machine's kernel, or its container, was started; later by the time in which a restored machine was frozen
-	ClockOffset time.Duration // the machine's clock minus ours, to within half of a round trip
+	Version string    // the build of the agent: the same as Build()
+	Boot    time.Time // when the machine's kernel, or its container, was started; later by the time in which a restored machine was frozen
 }
 
 // retryEvery is how often Dial knocks while the machine comes up.
@@ -115,19 +114,11 @@ func (c *Client) Lost() <-chan struct{} { return c.mux.CloseChan() }
 
 // Hello asks the agent who it is.
 func (c *Client) Hello(ctx context.Context) (Info, error) {
-	before := time.Now()
 	var a helloAnswer
 	if err := c.ask(ctx, request{Op: opHello}, &a); err != nil {
 		return Info{}, fmt.Errorf("cannot greet agent: %w", err)
 	}
-	took := time.Since(before)
-	return Info{Version: a.Version, Boot: a.Boot, ClockOffset: a.Now.Sub(before.Add(took / 2))}, nil
-}
-
-// Clock returns the machine's clock minus ours, to within half of a round trip.
-func (c *Client) Clock(ctx context.Context) (time.Duration, error) {
-	i, err := c.Hello(ctx)
-	return i.ClockOffset, err
+	return Info{Version: a.Version, Boot: a.Boot}, nil
 }
 
 // AddAccounts makes the accounts that are not there yet, in that order, and opens their sessions.

@@ -174,7 +174,7 @@ func TestRealPorts(t *testing.T) {
 				t.Fatal(err)
 			}
 			began = time.Now()
-			if err := c.Resume(t.Context()); err != nil {
+			if err := c.Resume(t.Context(), 0); err != nil {
 				t.Fatal(err)
 			}
 			resumed := time.Since(began)

@@ -19,6 +19,7 @@ import (
 // The operations of a request.
 const (
 	opHello    = "hello"
+	opClock    = "clock"
 	opRun      = "run"
 	opPut      = "put"
 	opWatch    = "watch"
@@ -64,11 +65,15 @@ type putRequest struct {
 	Owner string      `json:"owner,omitempty"`
 }
 
-// helloAnswer says who the agent is and what its clock shows.
+// helloAnswer says who the agent is.
 type helloAnswer struct {
 	Version string    `json:"version"`
 	Boot    time.Time `json:"boot"`
-	Now     time.Time `json:"now"`
+}
+
+// clockAnswer is what the machine's clock shows. It takes the agent next to nothing, which is what makes it exact.
+type clockAnswer struct {
+	Now time.Time `json:"now"`
 }
 
 // failure is an error on its way to the host. It becomes a *lab.InfraError there.

@@ -36,15 +36,19 @@ const (
 
 // Resume makes a machine fit for use that was restored from its memory, and shows that it is alive: its random numbers
 // are its own, and its clock shows our time, to within a few milliseconds or a round trip. The machine's clock
-// steps; what the agent measured meanwhile it throws away. The first request does it all; an emulated machine, whose
-// programs start cold, may need so long for that that the clock has to be corrected by another.
-func (c *Client) Resume(ctx context.Context) error {
-	q := &resumeRequest{Now: time.Now(), Entropy: make([]byte, entropySize)}
+// steps; what the agent measured meanwhile it throws away. behind is by how much the machine's clock is behind ours; 0: it
+// is not known. The first request does it all; where behind is not known, an emulated machine, whose programs start cold,
+// may need so long for that that the clock has to be corrected by another.
+func (c *Client) Resume(ctx context.Context, behind time.Duration) error {
+	q := &resumeRequest{Step: behind, Entropy: make([]byte, entropySize)}
+	if behind == 0 {
+		q.Now = time.Now()
+	}
 	_, _ = rand.Read(q.Entropy) // never fails
 	var off, within time.Duration
 	for range clockSets {
 		began, before := time.Now(), within
-		var a helloAnswer
+		var a clockAnswer
 		if err := c.ask(ctx, request{Op: opResume, Resume: q}, &a); err != nil {
 			return fmt.Errorf("cannot resume: %w", err)
 		}
@@ -55,7 +59,7 @@ func (c *Client) Resume(ctx context.Context) error {
 		}
 		if within > clockNear {
 			var err error
-			if off, within, err = c.measureClock(ctx); err != nil {
+			if off, within, err = c.MeasureClock(ctx); err != nil {
 				return fmt.Errorf("cannot resume: %w", err)
 			}
 		}
@@ -71,22 +75,38 @@ func (c *Client) Resume(ctx context.Context) error {
 	}
 }
 
-// measureClock asks, and asks again when the answer took long: the shortest round trip says most.
-func (c *Client) measureClock(ctx context.Context) (offset, within time.Duration, err error) {
+// MeasureClock returns the machine's clock minus ours, and to within what that is true. It asks again when the answer
+// took long: the shortest round trip says most.
+func (c *Client) MeasureClock(ctx context.Context) (offset, within time.Duration, err error) {
 	for n := range clockAsks {
-		began := time.Now()
-		i, err := c.Hello(ctx)
+		off, half, err := c.askClock(ctx)
 		if err != nil {
 			return 0, 0, err
 		}
-		if half := time.Since(began) / 2; n == 0 || half < within {
-			offset, within = i.ClockOffset, half
+		if n == 0 || half < within {
+			offset, within = off, half
 		}
 		if within <= clockNear {
 			break
 		}
 	}
 	return offset, within, nil
+}
+
+// Clock returns the machine's clock minus ours, to within half of a round trip.
+func (c *Client) Clock(ctx context.Context) (time.Duration, error) {
+	off, _, err := c.askClock(ctx)
+	return off, err
+}
+
+func (c *Client) askClock(ctx context.Context) (offset, within time.Duration, err error) {
+	began := time.Now()
+	var a clockAnswer
+	if err := c.ask(ctx, request{Op: opClock}, &a); err != nil {
+		return 0, 0, fmt.Errorf("cannot ask for the clock: %w", err)
+	}
+	within = time.Since(began) / 2
+	return a.Now.Sub(began.Add(within)), within, nil
 }
 
 // kernel is what Resume changes of the machine.
@@ -103,15 +123,13 @@ func (a *agent) resume(q resumeRequest) error {
 			return fmt.Errorf("cannot refresh the random numbers: %w", err)
 		}
 	}
-	before := a.kernel.now()
 	if !q.Now.IsZero() {
-		q.Step = q.Now.Sub(before)
+		q.Step = q.Now.Sub(a.kernel.now())
 	}
 	if err := a.kernel.step(q.Step); err != nil {
 		return fmt.Errorf("cannot set the clock: %w", err)
 	}
 	a.resumed.Add(1)
-	a.log.Info("the machine went on from a copy of its memory", "clock", before, "step", q.Step)
 	return nil
 }
 

@@ -56,10 +56,16 @@ func resumed(t *testing.T, k *frozen) (*Client, *agent) {
 
 func TestResume(t *testing.T) {
 	seeds := map[string]bool{}
-	for _, off := range []time.Duration{-5 * time.Hour, 3*time.Minute + time.Millisecond, 0} {
+	for off, behind := range map[time.Duration]time.Duration{
+		-5 * time.Hour:                   0,
+		3*time.Minute + time.Millisecond: 0,
+		0:                                0,
+		-4 * time.Hour:                   4 * time.Hour,
+		-6 * time.Hour:                   3 * time.Minute, // what was said of it is wrong
+	} {
 		k := &frozen{off: off}
 		c, a := resumed(t, k)
-		if err := c.Resume(t.Context()); err != nil {
+		if err := c.Resume(t.Context(), behind); err != nil {
 			t.Fatal(err)
 		}
 		// The pipe is in this process, so a round trip is short, but the host may be busy.
@@ -75,12 +81,12 @@ func TestResume(t *testing.T) {
 
 func TestResumeCannot(t *testing.T) {
 	c, _ := resumed(t, &frozen{fail: errors.New("no such pool")})
-	if err := c.Resume(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot refresh the random numbers: no such pool") {
+	if err := c.Resume(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "cannot refresh the random numbers: no such pool") {
 		t.Errorf("got %v", err)
 	}
 	c, _ = resumed(t, &frozen{drift: time.Hour})
 	var infra *lab.InfraError
-	if err := c.Resume(t.Context()); !errors.As(err, &infra) || infra.Hint == "" {
+	if err := c.Resume(t.Context(), 0); !errors.As(err, &infra) || infra.Hint == "" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -50,6 +50,8 @@ type vmachine struct {
 	ram     *os.File // its memory, where that is shared with this process; nil for a copy
 	process *process
 	guest   *guest.Client
+	off     time.Duration // its clock minus the host's, when it is saved or goes on from where it was saved
+	clock   time.Time     // what its clock showed when it was stopped to be saved
 
 	mu        sync.Mutex
 	destroyed bool

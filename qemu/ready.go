@@ -89,7 +89,7 @@ func (v *vmachine) setUp(ctx context.Context, l *lab.Lab, m lab.Machine) error {
 		}
 	}
 	// A machine that boots reads whole seconds from its clock, and without KVM it takes seconds to do so.
-	if err := v.guest.Resume(ctx); err != nil || len(l.Machines) < 2 {
+	if err := v.guest.Resume(ctx, 0); err != nil || len(l.Machines) < 2 {
 		return err
 	}
 	address := fmt.Sprintf("%s/%d", addressOf(numberOf(l, m.Name)), prefixLength)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,17 +22,18 @@ import (
 )
 
 // A snapshot is an entry of the image cache. For each machine it has its memory, the state of its processors and devices,
-// and what it has written to its disk. Nothing in it is ever written to: a copy of a machine maps the memory privately,
+// what it has written to its disk, and what its clock showed. Nothing in it is ever written to: a copy of a machine maps the memory privately,
 // so that what it does not write to is there once for all copies, in the host's page cache, and has an overlay of its own
 // above the saved one.
 
 // snapshotRecipe changes when the snapshots of an older saigen must not be used any more, for a reason that their key does not show.
-const snapshotRecipe = 1
+const snapshotRecipe = 2
 
 // The files of one machine in a snapshot.
 func savedRAM(dir, machine string) string   { return filepath.Join(dir, machine+".ram") }
 func savedState(dir, machine string) string { return filepath.Join(dir, machine+".state") }
 func savedDisk(dir, machine string) string  { return filepath.Join(dir, machine+".qcow2") }
+func savedClock(dir, machine string) string { return filepath.Join(dir, machine+".clock") }
 
 // snapshotKey is all that a saved state depends on. A machine goes on only in the same virtual hardware, with the same
 // bytes on its disks, and with the agent that this saigen speaks to.
@@ -162,7 +162,11 @@ func saveAll(ctx context.Context, machines []lab.Running, dir string) error {
 	}
 	stop, stopping := errgroup.WithContext(ctx)
 	for _, v := range vms {
-		stop.Go(func() error { return v.process.mon.do(stopping, "stop", nil, nil) })
+		stop.Go(func() error {
+			err := v.process.mon.do(stopping, "stop", nil, nil)
+			v.clock = time.Now().Add(v.off)
+			return err
+		})
 	}
 	if err := stop.Wait(); err != nil {
 		return err
@@ -187,9 +191,13 @@ const (
 )
 
 // settle has the machine finish what it would otherwise do in every copy: writing back its files, and ending the
-// connection to this process. Nobody may be speaking with an agent whose machine goes on in another place.
+// connection to this process. Nobody may be speaking with an agent whose machine goes on in another place. Last it asks for
+// the clock, which nothing sets from then on.
 func (v *vmachine) settle(ctx context.Context) error {
 	_, err := v.guest.Run(ctx, lab.Command{Argv: []string{"sync"}})
+	if err == nil {
+		v.off, _, err = v.guest.MeasureClock(ctx)
+	}
 	if err := errors.Join(err, v.guest.Close()); err != nil {
 		return fmt.Errorf("cannot settle %s: %w", v.ref, err)
 	}
@@ -245,114 +253,17 @@ func (v *vmachine) save(ctx context.Context, dir string) error {
 	if err := copySparse(savedRAM(dir, name), v.ram); err != nil {
 		return err
 	}
+	clock, err := v.clock.MarshalText()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(savedClock(dir, name), clock, 0o600); err != nil {
+		return err
+	}
 	if err := state.Sync(); err != nil {
 		return err
 	}
 	return move(savedDisk(dir, name), filepath.Join(v.dir, rootDisk))
-}
-
-// Restore implements lab.Snapshotter.
-func (d *Driver) Restore(ctx context.Context, id lab.RunID, l *lab.Lab, key string) (_ []lab.Running, err error) {
-	r, all, err := d.runFor(id, l)
-	if err != nil {
-		return nil, infra(ctx, "cannot restore the machines", err)
-	}
-	k, err := d.snapshotKey(l, all, key)
-	if err != nil {
-		return nil, infra(ctx, "cannot restore the machines", err)
-	}
-	dir, err := d.o.Images.Find(ctx, image.KindSnapshot, k.hash())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, lab.ErrNoSnapshot
-	}
-	if err != nil {
-		return nil, infra(ctx, "cannot restore the machines", err)
-	}
-	vms := make([]*vmachine, len(l.Machines))
-	defer func() {
-		if err != nil {
-			for _, v := range vms {
-				err = errors.Join(err, v.Destroy(ctx))
-			}
-		}
-	}()
-	for i, m := range l.Machines {
-		vms[i] = newMachine(r, m.Name)
-	}
-	limited, cancel := context.WithTimeout(ctx, restoreTime)
-	defer cancel()
-	began := time.Now()
-	for n, step := range []func(ctx context.Context, i int) error{
-		func(ctx context.Context, i int) error {
-			return d.load(ctx, r, l, l.Machines[i], all[l.Machines[i].Name], dir, vms[i])
-		},
-		func(ctx context.Context, i int) error { return vms[i].process.mon.do(ctx, "cont", nil, nil) },
-		func(ctx context.Context, i int) error { return vms[i].resume(ctx) },
-	} {
-		group, ctx := errgroup.WithContext(limited)
-		for i := range vms {
-			group.Go(func() error { return vms[i].explain(step(ctx, i)) })
-		}
-		if err := group.Wait(); err != nil {
-			return nil, err
-		}
-		d.o.Log.Debug("restore goes on", "run", id, "step", n+1, "of", 3, "took", time.Since(began))
-	}
-	running := make([]lab.Running, len(vms))
-	for i, v := range vms {
-		running[i] = v
-	}
-	return running, nil
-}
-
-// load starts a QEMU with the machine's saved state. The machine is stopped.
-func (d *Driver) load(ctx context.Context, r *run, l *lab.Lab, m lab.Machine, p parts, dir string, v *vmachine) error {
-	spec, err := d.spec(ctx, r, l, m, p)
-	if err != nil {
-		return err
-	}
-	spec.ram, spec.saved, spec.incoming = savedRAM(dir, m.Name), savedDisk(dir, m.Name), true
-	state, err := os.Open(savedState(dir, m.Name))
-	if err != nil {
-		return err
-	}
-	defer state.Close()
-	if err := d.boot(ctx, r, v, spec, p.disk.Size); err != nil {
-		return err
-	}
-	mon := v.process.mon
-	if err := mon.ignoreShared(ctx); err != nil {
-		return err
-	}
-	if err := mon.getFD(ctx, "state", state); err != nil {
-		return err
-	}
-	if err := mon.do(ctx, "migrate-incoming", map[string]string{"uri": "fd:state"}, nil); err != nil {
-		return err
-	}
-	return mon.migrated(ctx)
-}
-
-// resume reaches the agent of a machine that goes on.
-func (v *vmachine) resume(ctx context.Context) error {
-	if err := v.dial(ctx); err != nil {
-		return err
-	}
-	return v.guest.Resume(ctx)
-}
-
-// explain adds what a machine said that could not be restored.
-func (v *vmachine) explain(err error) error {
-	var already *lab.InfraError
-	if err == nil || errors.As(err, &already) && already.Tail != "" {
-		return err
-	}
-	return &lab.InfraError{
-		What: "cannot restore " + string(v.ref),
-		Hint: "saigen run --fresh does without what was saved; saigen cache prune removes it",
-		Tail: v.said(),
-		Err:  err,
-	}
 }
 
 // move renames a file, or copies it where the new place is on another file system.

@@ -19,7 +19,7 @@ type agent interface {
 	Watch(ctx context.Context, p lab.Probe, each func(lab.Observation)) error
 	Clock(ctx context.Context) (time.Duration, error)
 	AddAccounts(ctx context.Context, accounts []lab.Account) error
-	Resume(ctx context.Context) error
+	Resume(ctx context.Context, behind time.Duration) error
 	Close() error
 }
 

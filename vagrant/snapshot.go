@@ -158,7 +158,7 @@ func (v *machine) wake(ctx context.Context, patience time.Duration) (err error) 
 	if v.guest, err = dial(limited, filepath.Join(v.sock, sshConfig), v.name, patience); err != nil {
 		return fmt.Errorf("cannot reach the agent of %s: %w", v.ref, err)
 	}
-	return v.guest.Resume(limited)
+	return v.guest.Resume(limited, 0)
 }
 
 // forget removes the machines of snapshots, and the snapshots with them; e.mu is held.
