@@ -105,7 +105,7 @@ func (d *Driver) load(ctx context.Context, r *run, l *lab.Lab, m lab.Machine, p 
 // goOn lets a stopped machine run. Its clock goes on from where it was stopped.
 func (v *vmachine) goOn(ctx context.Context) error {
 	err := v.process.mon.do(ctx, "cont", nil, nil)
-	v.off = v.clock.Sub(time.Now())
+	v.off = time.Until(v.clock)
 	return err
 }
 
