@@ -48,7 +48,8 @@ func (f *figures) save(path string) error {
 }
 
 // beside returns what was measured now together with what was before on the same host, with the same versions of what is
-// measured, line by line. Other figures stand beside nothing that is measured now: they go.
+// measured, line by line. Other figures stand beside nothing that is measured now: they go. A line that could not be
+// measured now takes nothing away from what was.
 func (f *figures) beside(old *figures) *figures {
 	all := &figures{Machine: f.Machine, Lines: maps.Clone(f.Lines)}
 	if all.Machine.KVM == notAsked {
@@ -62,7 +63,7 @@ func (f *figures) beside(old *figures) *figures {
 		return f
 	}
 	for name, m := range old.Lines {
-		if all.Lines[name] == nil {
+		if now := all.Lines[name]; now == nil || now.Missing != "" && m.Missing == "" {
 			all.Lines[name] = m
 		}
 	}

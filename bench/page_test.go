@@ -34,6 +34,10 @@ func TestBeside(t *testing.T) {
 	if len(all.Lines) != 4 || len(all.Lines["start"].Saigen) != 1 || len(all.Lines["clone-memory"].Saigen) != 2 || all.Machine.KVM != "no" {
 		t.Errorf("got %+v", all)
 	}
+	unlucky := &figures{Machine: old.Machine, Lines: map[string]*measured{"start": {Missing: "not measured: it failed"}, "restore": {Missing: "not measured: it failed"}}}
+	if all = unlucky.beside(old); len(all.Lines["start"].Saigen) != 3 || all.Lines["restore"].Missing != "not measured: it failed" {
+		t.Errorf("what could not be measured: %+v", all.Lines)
+	}
 	if len(later.Lines) != 2 {
 		t.Errorf("what is measured now became %+v", later)
 	}

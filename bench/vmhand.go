@@ -226,9 +226,7 @@ func handArguments(dir string, args []string) (out []string, state string, err e
 				}
 			}
 		case "-initrd":
-			if !restore {
-				value, err = handInitrd(value, filepath.Join(dir, "initrd"))
-			}
+			value, err = handInitrd(value, filepath.Join(dir, "initrd"))
 		case "-object":
 			value, err = change(value, func(o map[string]any) error {
 				if o["qom-type"] != "memory-backend-file" {
