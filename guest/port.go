@@ -102,7 +102,8 @@ func hostThere(fd uintptr) bool {
 }
 
 // ports finds the machine's ports and serves them. There is no udev to tell when one comes, and a driver's module may
-// be loaded late, so it looks again: often while the machine comes up.
+// be loaded late, so it looks again: often while the machine comes up, until it has them all. A machine that is saved soon
+// after it came up would look that often in each of its copies.
 type ports struct {
 	agent *agent
 	class string // "/sys/class/virtio-ports"
@@ -144,7 +145,7 @@ func (s *ports) serve(ctx context.Context) {
 	defer tick.Stop()
 	for often := true; ; {
 		s.look(ctx, &all)
-		if often && time.Since(began) > comingUp {
+		if often && (s.all() || time.Since(began) > comingUp) {
 			often = false
 			tick.Reset(lookSeldom)
 		}
@@ -154,6 +155,13 @@ func (s *ports) serve(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// all says whether every port that a VM has is served.
+func (s *ports) all() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.served) >= Ports
 }
 
 // look serves the ports that are not served yet.
