@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/saigen-lab/saigen/driver"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
@@ -46,9 +47,8 @@ type Driver struct {
 	dial     func(ctx context.Context, socket string) (agent, error)
 	bootTime time.Duration
 
-	mu       sync.Mutex
-	prepared map[*lab.Lab]map[string]stores // by the machine's name
-	runs     map[lab.RunID]*run
+	prepared driver.Prepared[map[string]stores] // by the machine's name
+	runs     *driver.Runs[*run]
 }
 
 // stores are the images that one machine uses.
@@ -62,10 +62,7 @@ type stores struct {
 // run is what one run has here. Its engines differ in the image stores that they see, which an engine reads once, when
 // it starts: a run whose variants use different images has one for each.
 type run struct {
-	id     lab.RunID
-	dir    string // storage and volumes
-	sock   string // runtime folder
-	ledger *ledger.Ledger
+	driver.Place
 
 	start   sync.Mutex         // held while an engine or a network is made
 	engines map[string]*engine // by the stores
@@ -76,7 +73,11 @@ func New(o Options) *Driver {
 	if len(o.EngineCommand) == 0 {
 		o.EngineCommand = []string{o.Self, "engine"}
 	}
-	return &Driver{o: o, dial: dialGuest, bootTime: bootTime, prepared: map[*lab.Lab]map[string]stores{}, runs: map[lab.RunID]*run{}}
+	places := driver.Places{Name: "container", Runtime: o.Runtime, Scratch: o.Scratch, Ledger: o.Ledger}
+	return &Driver{
+		o: o, dial: dialGuest, bootTime: bootTime,
+		runs: driver.NewRuns(places, func(p driver.Place) *run { return &run{Place: p, engines: map[string]*engine{}} }),
+	}
 }
 
 // Name is what --driver takes.
@@ -84,39 +85,14 @@ func (d *Driver) Name() string { return "container" }
 
 // Prepare builds the images of the lab's machines and stacks, and the stores that bring them in without a copy.
 func (d *Driver) Prepare(ctx context.Context, l *lab.Lab, say func(format string, args ...any)) error {
-	d.mu.Lock()
-	done := d.prepared[l] != nil
-	d.mu.Unlock()
-	if done {
-		return nil
-	}
-	all := map[string]stores{}
-	for _, m := range l.Machines {
-		s, err := d.prepare(ctx, l, m, say)
-		if err != nil {
-			return fmt.Errorf("cannot prepare machine.%s: %w", m.Name, err)
-		}
-		all[m.Name] = s
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.prepared[l] = all
-	return nil
+	return d.prepared.Once(l, func() (map[string]stores, error) {
+		return driver.EachMachine(l, func(m lab.Machine) (stores, error) { return d.prepare(ctx, l, m, say) })
+	})
 }
 
-func (d *Driver) prepare(ctx context.Context, l *lab.Lab, m lab.Machine, say func(format string, args ...any)) (s stores, err error) {
-	build := func(ref lab.ImageRef, role image.Role) (image.Built, error) {
-		i := slices.IndexFunc(l.Images, func(img lab.Image) bool { return img.Name == ref.Name() })
-		if i < 0 {
-			return image.Built{}, fmt.Errorf("there is no %s", ref)
-		}
-		b, err := d.o.Images.Build(ctx, l.Images[i], role, l.Dir, say)
-		if err == nil && d.o.Built != nil {
-			d.o.Built(l, b)
-		}
-		return b, err
-	}
-	if s.built, err = build(m.Image, image.Machine); err != nil {
+func (d *Driver) prepare(ctx context.Context, l *lab.Lab, m lab.Machine, say driver.Say) (s stores, err error) {
+	images := driver.Images{Cache: d.o.Images, Built: d.o.Built}
+	if s.built, err = images.Machine(ctx, l, m, say); err != nil {
 		return s, err
 	}
 	if d.o.Engine == "" {
@@ -124,47 +100,19 @@ func (d *Driver) prepare(ctx context.Context, l *lab.Lab, m lab.Machine, say fun
 			return s, err
 		}
 	}
-	var refs []lab.ImageRef
-	for _, st := range l.Stacks {
-		if st.Machine.Name() != m.Name {
-			continue
-		}
-		for _, ref := range st.Images {
-			if !slices.Contains(refs, ref) {
-				refs = append(refs, ref)
-			}
-		}
+	services, err := images.Services(ctx, l, m, say)
+	if err != nil {
+		return s, err
 	}
-	// A machine without stacks gets an empty store: its accounts are set up the same.
-	var services []image.Built
-	for _, ref := range refs {
-		b, err := build(ref, image.Service)
-		if err != nil {
-			return s, err
-		}
-		services = append(services, b)
-	}
-	s.services, err = d.o.Images.ServiceStore(ctx, services, say)
+	s.services, err = d.o.Images.ServiceStore(ctx, services, say) // empty without stacks: accounts are set up the same
 	return s, err
 }
 
 // engineFor returns the engine for a lab, and starts it for the first machine that needs it.
 func (d *Driver) engineFor(ctx context.Context, id lab.RunID, l *lab.Lab) (*run, *engine, error) {
-	d.mu.Lock()
-	prepared := d.prepared[l]
-	r := d.runs[id]
-	if r == nil {
-		r = &run{
-			id:      id,
-			dir:     filepath.Join(d.o.Scratch(id), "container"),
-			sock:    filepath.Join(d.o.Runtime, string(id)),
-			engines: map[string]*engine{},
-		}
-		d.runs[id] = r
-	}
-	d.mu.Unlock()
-	if prepared == nil {
-		return nil, nil, errors.New("the lab is not prepared")
+	prepared, err := d.prepared.Of(l)
+	if err != nil {
+		return nil, nil, err
 	}
 	var roots []string
 	for _, m := range l.Machines {
@@ -174,6 +122,7 @@ func (d *Driver) engineFor(ctx context.Context, id lab.RunID, l *lab.Lab) (*run,
 	}
 	slices.Sort(roots)
 	key := strings.Join(roots, "\n")
+	r := d.runs.Of(id)
 	r.start.Lock()
 	defer r.start.Unlock()
 	if e := r.engines[key]; e != nil {
@@ -189,20 +138,8 @@ func (d *Driver) engineFor(ctx context.Context, id lab.RunID, l *lab.Lab) (*run,
 
 // open makes the run's folders and one engine. On error nothing is left but entries in the ledger.
 func (d *Driver) open(ctx context.Context, r *run, roots []string) (_ *engine, err error) {
-	if r.ledger == nil {
-		if r.ledger, err = d.o.Ledger(r.id); err != nil {
-			return nil, err
-		}
-		for _, dir := range []string{r.dir, r.sock} {
-			if err := r.ledger.Record(ledger.Entry{Kind: ledger.KindDirectory, Path: dir}); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for _, dir := range []string{r.dir, r.sock} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("cannot make the run's folder: %w", err)
-		}
+	if err := r.Open(); err != nil {
+		return nil, err
 	}
 	if d.o.Engine != "" {
 		return openEngine(ctx, d.o.Engine)
@@ -212,19 +149,19 @@ func (d *Driver) open(ctx context.Context, r *run, roots []string) (_ *engine, e
 		name = fmt.Sprintf("engine-%d", n+1)
 	}
 	c := engineConfig{
-		Dir:     filepath.Join(r.dir, name),
-		Runtime: r.sock,
-		Socket:  filepath.Join(r.sock, name+".sock"),
-		Cgroup:  cgroupName(r.id, name),
+		Dir:     filepath.Join(r.Dir, name),
+		Runtime: r.Sock,
+		Socket:  filepath.Join(r.Sock, name+".sock"),
+		Cgroup:  cgroupName(r.ID, name),
 		Stores:  roots,
 	}
-	e, err := startEngine(ctx, d.o.EngineCommand, c, r.ledger)
+	e, err := startEngine(ctx, d.o.EngineCommand, c, r.Ledger)
 	if err != nil {
 		err = errors.Join(err, os.RemoveAll(c.Dir), os.RemoveAll(c.Socket))
-		_, _ = os.Remove(r.dir), os.Remove(r.sock) // while they are empty
+		_, _ = os.Remove(r.Dir), os.Remove(r.Sock) // while they are empty
 		return nil, err
 	}
-	d.o.Log.Debug("engine started", "run", r.id, "cgroup", c.Cgroup, "socket", c.Socket)
+	d.o.Log.Debug("engine started", "run", r.ID, "cgroup", c.Cgroup, "socket", c.Socket)
 	return e, nil
 }
 
@@ -239,51 +176,19 @@ func cgroupName(id lab.RunID, engine string) string {
 }
 
 // Close stops the engines and undoes the ledgers of the runs that were not kept. Twice is fine.
-func (d *Driver) Close(ctx context.Context) error {
-	d.mu.Lock()
-	var runs []lab.RunID
-	for id := range d.runs {
-		runs = append(runs, id)
-	}
-	d.mu.Unlock()
-	var errs []error
-	for _, id := range runs {
-		errs = append(errs, d.Release(ctx, id))
-	}
-	return errors.Join(errs...)
-}
+func (d *Driver) Close(ctx context.Context) error { return d.runs.Close(ctx) }
 
 // Release does for one run what Close does for all.
-func (d *Driver) Release(ctx context.Context, id lab.RunID) error {
-	d.mu.Lock()
-	r := d.runs[id]
-	d.mu.Unlock()
-	if r == nil {
-		return nil
-	}
+func (d *Driver) Release(ctx context.Context, id lab.RunID) error { return d.runs.Release(ctx, id) }
+
+// Close implements driver.Run.
+func (r *run) Close(ctx context.Context) error {
 	r.start.Lock()
 	defer r.start.Unlock()
-	if err := r.close(ctx); err != nil {
-		return fmt.Errorf("cannot undo run %s: %w", id, err)
-	}
-	d.mu.Lock()
-	delete(d.runs, id)
-	d.mu.Unlock()
-	return nil
-}
-
-// close does it; r.start is held.
-func (r *run) close(ctx context.Context) error {
-	if r.ledger == nil {
-		return nil // nothing was made yet
-	}
 	for _, e := range r.engines {
 		_ = e.api.Close()
 	}
-	if r.ledger.Kept() {
-		return nil
-	}
-	if err := r.ledger.Undo(ctx); err != nil {
+	if undone, err := r.Undo(ctx); !undone || err != nil {
 		return err
 	}
 	for _, e := range r.engines {

@@ -300,13 +300,17 @@ func TestVariantsWithDifferentImages(t *testing.T) {
 	if err := b.Prepare(t.Context(), two, t.Logf); err != nil {
 		t.Fatal(explain(err))
 	}
-	for name, s := range b.prepared[two] { // by another name, a store is another store
+	all, err := b.prepared.Of(two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range all { // by another name, a store is another store
 		link := filepath.Join(b.dir, name)
 		if err := os.Symlink(s.machine, link); err != nil {
 			t.Fatal(err)
 		}
 		s.machine = link
-		b.prepared[two][name] = s
+		all[name] = s
 	}
 	for _, l := range []*lab.Lab{one, two, one} {
 		m := start(t, b, l, 0)
@@ -314,7 +318,7 @@ func TestVariantsWithDifferentImages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := len(b.Driver.runs[b.id].engines); n != 2 {
+	if n := len(b.Driver.runs.Of(b.id).engines); n != 2 {
 		t.Errorf("there are %d engines", n)
 	}
 	if err := b.Close(t.Context()); err != nil {

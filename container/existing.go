@@ -157,11 +157,11 @@ func (e *engine) ask(ctx context.Context) error {
 
 // load brings a machine image into an existing engine, under a name of this run.
 func (e *engine) load(ctx context.Context, r *run, b image.Built) (ref string, err error) {
-	ref = imagePrefix + strings.ToLower(string(r.id)) + ":" + b.Short()
+	ref = imagePrefix + strings.ToLower(string(r.ID)) + ":" + b.Short()
 	if _, err := e.api.ImageInspect(ctx, ref); err == nil {
 		return ref, nil
 	}
-	if err := r.ledger.Record(ledger.Entry{Kind: KindImage, Path: ref, Host: e.host}); err != nil {
+	if err := r.Ledger.Record(ledger.Entry{Kind: KindImage, Path: ref, Host: e.host}); err != nil {
 		return "", err
 	}
 	tar, err := os.Open(b.Tar)

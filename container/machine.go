@@ -18,6 +18,7 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 
+	"github.com/saigen-lab/saigen/driver"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
 )
@@ -80,9 +81,11 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 	if err != nil {
 		return nil, infra(err)
 	}
-	d.mu.Lock()
-	images := d.prepared[l][m.Name]
-	d.mu.Unlock()
+	prepared, err := d.prepared.Of(l)
+	if err != nil {
+		return nil, infra(err)
+	}
+	images := prepared[m.Name]
 	if d.o.Engine != "" {
 		if images.ref, err = e.load(ctx, r, images.built); err != nil {
 			return nil, infra(err)
@@ -93,8 +96,8 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 		ref:    ref,
 		name:   "saigen-" + string(id) + "-" + m.Name,
 		api:    e.api,
-		dir:    filepath.Join(r.dir, "machines", m.Name),
-		sock:   filepath.Join(r.sock, m.Name),
+		dir:    filepath.Join(r.Dir, "machines", m.Name),
+		sock:   filepath.Join(r.Sock, m.Name),
 		engine: e,
 	}
 	defer func() {
@@ -116,7 +119,7 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 		return nil, err
 	}
 	if d.o.Engine != "" {
-		if err := r.ledger.Record(ledger.Entry{Kind: KindContainer, Path: v.name, Host: d.o.Engine}); err != nil {
+		if err := r.Ledger.Record(ledger.Entry{Kind: KindContainer, Path: v.name, Host: d.o.Engine}); err != nil {
 			return nil, err
 		}
 	}
@@ -124,11 +127,11 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 	if err != nil {
 		return nil, err
 	}
-	if err := v.boot(ctx, p, request(r.id, e, net, l, m, v.name, images.ref, binds)); err != nil {
+	if err := v.boot(ctx, p, request(r.ID, e, net, l, m, v.name, images.ref, binds)); err != nil {
 		return nil, err
 	}
 	d.o.Log.Debug("container started", "machine", ref, "took", time.Since(began))
-	if err := v.await(ctx, d.bootTime, d.readiness(v, m), d.o.Log); err != nil {
+	if err := driver.Await(ctx, d.bootTime, ref, d.readiness(v, m), v.Console, d.o.Log); err != nil {
 		return nil, err
 	}
 	return v, nil

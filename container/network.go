@@ -70,9 +70,9 @@ func (d *Driver) networkFor(ctx context.Context, r *run, e *engine, l *lab.Lab) 
 	if e.net != nil {
 		return e.net, nil
 	}
-	n := &network{name: "saigen-" + string(r.id), subnet: subnetOf(r.id, d.o.Engine != "")}
+	n := &network{name: "saigen-" + string(r.ID), subnet: subnetOf(r.ID, d.o.Engine != "")}
 	if d.o.Engine != "" {
-		if err := r.ledger.Record(ledger.Entry{Kind: KindNetwork, Path: n.name, Host: d.o.Engine}); err != nil {
+		if err := r.Ledger.Record(ledger.Entry{Kind: KindNetwork, Path: n.name, Host: d.o.Engine}); err != nil {
 			return nil, err
 		}
 	}
@@ -81,7 +81,7 @@ func (d *Driver) networkFor(ctx context.Context, r *run, e *engine, l *lab.Lab) 
 		Driver:   "bridge",
 		Internal: true,
 		IPAM:     &mobynetwork.IPAM{Config: []mobynetwork.IPAMConfig{{Subnet: n.subnet}}},
-		Labels:   map[string]string{labelRun: string(r.id)},
+		Labels:   map[string]string{labelRun: string(r.ID)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the machines' network: %w", err)

@@ -118,7 +118,7 @@ func (c *Client) Hello(ctx context.Context) (Info, error) {
 	if err := c.ask(ctx, request{Op: opHello}, &a); err != nil {
 		return Info{}, fmt.Errorf("cannot greet agent: %w", err)
 	}
-	return Info{Version: a.Version, Boot: a.Boot}, nil
+	return Info(a), nil
 }
 
 // AddAccounts makes the accounts that are not there yet, in that order, and opens their sessions.

@@ -28,7 +28,11 @@ func saved(t testing.TB, id lab.RunID, l *lab.Lab) (*bench, string) {
 	if err := b.Save(t.Context(), b.id, l, key, machines); err != nil {
 		t.Fatal(explain(err))
 	}
-	k, err := b.snapshotKey(l, b.prepared[l], key)
+	all, err := b.prepared.Of(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := b.snapshotKey(l, all, key)
 	if err != nil {
 		t.Fatal(err)
 	}

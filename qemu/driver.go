@@ -5,16 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/procfs"
 
+	"github.com/saigen-lab/saigen/driver"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
@@ -46,9 +44,8 @@ type Driver struct {
 	// processor is the host's.
 	processor func() (string, error)
 
-	mu       sync.Mutex
-	prepared map[*lab.Lab]map[string]parts // by the machine's name
-	runs     map[lab.RunID]*run
+	prepared driver.Prepared[map[string]parts] // by the machine's name
+	runs     *driver.Runs[*run]
 }
 
 // parts are what one machine is made of.
@@ -59,10 +56,7 @@ type parts struct {
 
 // run is what one run has here.
 type run struct {
-	id     lab.RunID
-	dir    string // disks and logs
-	sock   string // runtime folder
-	ledger *ledger.Ledger
+	driver.Place
 
 	start    sync.Mutex // held while folders and networks are made
 	networks map[string]*network
@@ -73,9 +67,10 @@ type run struct {
 
 // New returns the driver. Nothing is started before the first machine is.
 func New(o Options) *Driver {
+	places := driver.Places{Name: "qemu", Runtime: o.Runtime, Scratch: o.Scratch, Ledger: o.Ledger}
 	return &Driver{
 		o: o, bootTime: bootTime, accel: sync.OnceValue(accelerator), version: sync.OnceValues(qemuVersion), processor: sync.OnceValues(hostProcessor),
-		prepared: map[*lab.Lab]map[string]parts{}, runs: map[lab.RunID]*run{},
+		runs: driver.NewRuns(places, func(p driver.Place) *run { return &run{Place: p, networks: map[string]*network{}} }),
 	}
 }
 
@@ -107,39 +102,14 @@ func hostProcessor() (string, error) {
 
 // Prepare builds the images of the lab's machines and stacks, and the disks made of them.
 func (d *Driver) Prepare(ctx context.Context, l *lab.Lab, say func(format string, args ...any)) error {
-	d.mu.Lock()
-	done := d.prepared[l] != nil
-	d.mu.Unlock()
-	if done {
-		return nil
-	}
-	all := map[string]parts{}
-	for _, m := range l.Machines {
-		p, err := d.prepare(ctx, l, m, say)
-		if err != nil {
-			return fmt.Errorf("cannot prepare machine.%s: %w", m.Name, err)
-		}
-		all[m.Name] = p
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.prepared[l] = all
-	return nil
+	return d.prepared.Once(l, func() (map[string]parts, error) {
+		return driver.EachMachine(l, func(m lab.Machine) (parts, error) { return d.prepare(ctx, l, m, say) })
+	})
 }
 
-func (d *Driver) prepare(ctx context.Context, l *lab.Lab, m lab.Machine, say func(format string, args ...any)) (p parts, err error) {
-	build := func(ref lab.ImageRef, role image.Role) (image.Built, error) {
-		i := slices.IndexFunc(l.Images, func(img lab.Image) bool { return img.Name == ref.Name() })
-		if i < 0 {
-			return image.Built{}, fmt.Errorf("there is no %s", ref)
-		}
-		b, err := d.o.Images.Build(ctx, l.Images[i], role, l.Dir, say)
-		if err == nil && d.o.Built != nil {
-			d.o.Built(l, b)
-		}
-		return b, err
-	}
-	built, err := build(m.Image, image.Machine)
+func (d *Driver) prepare(ctx context.Context, l *lab.Lab, m lab.Machine, say driver.Say) (p parts, err error) {
+	images := driver.Images{Cache: d.o.Images, Built: d.o.Built}
+	built, err := images.Machine(ctx, l, m, say)
 	if err != nil {
 		return p, err
 	}
@@ -152,115 +122,37 @@ func (d *Driver) prepare(ctx context.Context, l *lab.Lab, m lab.Machine, say fun
 	if p.agent, err = d.o.Images.AgentDisk(ctx, d.o.Self, say); err != nil {
 		return p, err
 	}
-	var refs []lab.ImageRef
-	for _, st := range l.Stacks {
-		if st.Machine.Name() != m.Name {
-			continue
-		}
-		for _, ref := range st.Images {
-			if !slices.Contains(refs, ref) {
-				refs = append(refs, ref)
-			}
-		}
+	services, err := images.Services(ctx, l, m, say)
+	if err != nil {
+		return p, err
 	}
-	// A machine without stacks gets an empty store: its accounts are set up the same.
-	var services []image.Built
-	for _, ref := range refs {
-		b, err := build(ref, image.Service)
-		if err != nil {
-			return p, err
-		}
-		services = append(services, b)
-	}
-	p.services, err = d.o.Images.ServiceDisk(ctx, services, say)
+	p.services, err = d.o.Images.ServiceDisk(ctx, services, say) // empty without stacks: accounts are set up the same
 	return p, err
 }
 
 // runFor returns a run with its folders, and what the lab's machines are made of.
 func (d *Driver) runFor(id lab.RunID, l *lab.Lab) (*run, map[string]parts, error) {
-	d.mu.Lock()
-	all := d.prepared[l]
-	r := d.runs[id]
-	if r == nil {
-		r = &run{
-			id:       id,
-			dir:      filepath.Join(d.o.Scratch(id), "qemu"),
-			sock:     filepath.Join(d.o.Runtime, string(id)),
-			networks: map[string]*network{},
-		}
-		d.runs[id] = r
+	all, err := d.prepared.Of(l)
+	if err != nil {
+		return nil, nil, err
 	}
-	d.mu.Unlock()
-	if all == nil {
-		return nil, nil, errors.New("the lab is not prepared")
-	}
-	return r, all, d.open(r)
-}
-
-// open makes the run's folders.
-func (d *Driver) open(r *run) (err error) {
+	r := d.runs.Of(id)
 	r.start.Lock()
 	defer r.start.Unlock()
-	if r.ledger == nil {
-		l, err := d.o.Ledger(r.id)
-		if err != nil {
-			return err
-		}
-		for _, dir := range []string{r.dir, r.sock} {
-			if err := l.Record(ledger.Entry{Kind: ledger.KindDirectory, Path: dir}); err != nil {
-				return err
-			}
-		}
-		r.ledger = l
-	}
-	for _, dir := range []string{r.dir, r.sock} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("cannot make the run's folder: %w", err)
-		}
-	}
-	return nil
+	return r, all, r.Open()
 }
 
 // Close undoes the ledgers of the runs that were not kept. Twice is fine.
-func (d *Driver) Close(ctx context.Context) error {
-	d.mu.Lock()
-	var runs []lab.RunID
-	for id := range d.runs {
-		runs = append(runs, id)
-	}
-	d.mu.Unlock()
-	var errs []error
-	for _, id := range runs {
-		errs = append(errs, d.Release(ctx, id))
-	}
-	return errors.Join(errs...)
-}
+func (d *Driver) Close(ctx context.Context) error { return d.runs.Close(ctx) }
 
 // Release does for one run what Close does for all.
-func (d *Driver) Release(ctx context.Context, id lab.RunID) error {
-	d.mu.Lock()
-	r := d.runs[id]
-	d.mu.Unlock()
-	if r == nil {
-		return nil
-	}
+func (d *Driver) Release(ctx context.Context, id lab.RunID) error { return d.runs.Release(ctx, id) }
+
+// Close implements driver.Run.
+func (r *run) Close(ctx context.Context) error {
 	r.start.Lock()
 	defer r.start.Unlock()
-	if err := r.close(ctx); err != nil {
-		return fmt.Errorf("cannot undo run %s: %w", id, err)
-	}
-	d.mu.Lock()
-	delete(d.runs, id)
-	d.mu.Unlock()
-	return nil
-}
-
-// close does it; r.start is held.
-func (r *run) close(ctx context.Context) error {
-	if r.ledger == nil || r.ledger.Kept() {
-		return nil
-	}
-	if err := r.ledger.Undo(ctx); err != nil {
+	if undone, err := r.Undo(ctx); !undone || err != nil {
 		return err
 	}
 	for _, n := range r.networks {

@@ -176,13 +176,17 @@ func TestRealMachineWithoutAgent(t *testing.T) {
 	l := oneMachine()
 	b := open(t, "t-mute", l)
 	before := take(t, b.dir)
-	p := b.prepared[l]["server"]
+	all, err := b.prepared.Of(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := all["server"]
 	p.kernel.Initrd = filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(p.kernel.Initrd, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.prepared[l]["server"] = p
-	_, err := b.Start(t.Context(), b.id, l, l.Machines[0])
+	all["server"] = p
+	_, err = b.Start(t.Context(), b.id, l, l.Machines[0])
 	var infra *lab.InfraError
 	if !errors.As(err, &infra) {
 		t.Fatalf("the error is %v", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"github.com/saigen-lab/saigen/driver"
 	"github.com/saigen-lab/saigen/guest"
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -82,7 +83,7 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 		return nil, err
 	}
 	d.o.Log.Debug("QEMU started", "machine", ref, "accelerator", spec.accel, "took", time.Since(began))
-	if err := v.await(ctx, d.bootTime, v.readiness(l, m), d.o.Log); err != nil {
+	if err := driver.Await(ctx, d.bootTime, ref, v.readiness(l, m), v.lastWords, d.o.Log); err != nil {
 		return nil, err
 	}
 	return v, nil
@@ -91,15 +92,15 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 func newMachine(r *run, name string) *vmachine {
 	return &vmachine{
 		ref:  lab.MachineRef("machine." + name),
-		dir:  filepath.Join(r.dir, name),
-		sock: filepath.Join(r.sock, name),
+		dir:  filepath.Join(r.Dir, name),
+		sock: filepath.Join(r.Sock, name),
 	}
 }
 
 // spec is what does not depend on whether the machine boots or is restored.
 func (d *Driver) spec(ctx context.Context, r *run, l *lab.Lab, m lab.Machine, p parts) (vm, error) {
 	spec := vm{
-		name: "saigen " + string(r.id) + " " + m.Name, accel: d.accel(), cpus: cpusOf(m), memory: memoryOf(m),
+		name: "saigen " + string(r.ID) + " " + m.Name, accel: d.accel(), cpus: cpusOf(m), memory: memoryOf(m),
 		kernel: p.kernel, host: m.Name, number: numberOf(l, m.Name),
 		base: p.disk.Path, agent: p.agent.Path, services: p.services.Path,
 	}
@@ -143,7 +144,7 @@ func (d *Driver) boot(ctx context.Context, r *run, v *vmachine, spec vm, size in
 	}
 	limited, cancel := context.WithTimeout(ctx, monitorTime)
 	defer cancel()
-	p, err := startProcess(limited, r.ledger, v.sock, filepath.Join(v.dir, qemuLog), spec.arguments(), files...)
+	p, err := startProcess(limited, r.Ledger, v.sock, filepath.Join(v.dir, qemuLog), spec.arguments(), files...)
 	if err != nil {
 		return &lab.InfraError{
 			What: "cannot start " + string(v.ref), Hint: "saigen doctor says what the host lacks", Tail: v.said(), Err: err,
@@ -248,6 +249,9 @@ func console(ref lab.MachineRef, log string) (string, error) {
 func (v *vmachine) said() string {
 	return strings.TrimSpace(tailOf(filepath.Join(v.dir, consoleLog)) + "\n" + tailOf(filepath.Join(v.dir, qemuLog)))
 }
+
+// lastWords is said, for driver.Await.
+func (v *vmachine) lastWords(context.Context) (string, error) { return v.said(), nil }
 
 // escape is what systemd colours its console with.
 var escape = regexp.MustCompile("\x1b\\[[0-9;?]*[a-zA-Z]")

@@ -67,13 +67,13 @@ func (d *Driver) networkFor(ctx context.Context, r *run, l *lab.Lab) (*network, 
 	if n := r.networks[key]; n != nil {
 		return n, nil
 	}
-	n := &network{folder: filepath.Join(r.sock, fmt.Sprintf(".network-%d", len(r.networks)+1))} // no machine's name
+	n := &network{folder: filepath.Join(r.Sock, fmt.Sprintf(".network-%d", len(r.networks)+1))} // no machine's name
 	if err := os.MkdirAll(n.folder, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the machines' network: %w", err)
 	}
 	var err error
 	log := filepath.Join(n.folder, qemuLog)
-	if n.hub, err = startProcess(ctx, r.ledger, n.folder, log, hubArguments(names)); err != nil {
+	if n.hub, err = startProcess(ctx, r.Ledger, n.folder, log, hubArguments(names)); err != nil {
 		said := tailOf(log)
 		return nil, errors.Join(&lab.InfraError{What: "cannot make the machines' network", Tail: said, Err: err}, os.RemoveAll(n.folder))
 	}

@@ -127,7 +127,7 @@ func (d *Driver) Passing(ctx context.Context, id lab.RunID, l *lab.Lab, key stri
 		return infra(ctx, "cannot save the machines", err)
 	}
 	e := ledger.Entry{Kind: KindSnapshot, Path: d.o.Images.Path(image.KindSnapshot, k.hash())}
-	return infra(ctx, "cannot save the machines", r.ledger.Record(e))
+	return infra(ctx, "cannot save the machines", r.Ledger.Record(e))
 }
 
 // Forget implements lab.Forgetter.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/saigen-lab/saigen/driver"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
@@ -40,17 +41,13 @@ type Driver struct {
 	o        Options
 	dialTime time.Duration
 
-	mu       sync.Mutex
-	prepared map[*lab.Lab]*prepared
-	runs     map[lab.RunID]*run
+	prepared driver.Prepared[*prepared]
+	runs     *driver.Runs[*run]
 }
 
 // run is what one run has here.
 type run struct {
-	id     lab.RunID
-	dir    string // in it one folder for each environment
-	sock   string // runtime folder
-	ledger *ledger.Ledger
+	driver.Place // its folder has one for each environment
 
 	mu   sync.Mutex // held while an environment is added
 	envs []*environment
@@ -59,44 +56,29 @@ type run struct {
 
 // New returns the driver. Nothing is started before the first machine is.
 func New(o Options) *Driver {
-	return &Driver{o: o, dialTime: dialTime, prepared: map[*lab.Lab]*prepared{}, runs: map[lab.RunID]*run{}}
+	places := driver.Places{Name: "vagrant", Runtime: o.Runtime, Scratch: o.Scratch, Ledger: o.Ledger}
+	return &Driver{
+		o: o, dialTime: dialTime,
+		runs: driver.NewRuns(places, func(p driver.Place) *run { return &run{Place: p, of: map[*lab.Lab]*environment{}} }),
+	}
 }
 
 // Name is what --driver takes.
 func (d *Driver) Name() string { return "vagrant" }
 
-// run returns the run, which is made in memory when it is new.
-func (d *Driver) run(id lab.RunID) *run {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	r := d.runs[id]
-	if r == nil {
-		r = &run{
-			id:   id,
-			dir:  filepath.Join(d.o.Scratch(id), "vagrant"),
-			sock: filepath.Join(d.o.Runtime, string(id)),
-			of:   map[*lab.Lab]*environment{},
-		}
-		d.runs[id] = r
-	}
-	return r
-}
-
 // environment returns the lab's environment in the run. It is made in its folder alone: open does the rest.
 func (d *Driver) environment(id lab.RunID, l *lab.Lab) (*run, *environment, *prepared, error) {
-	d.mu.Lock()
-	p := d.prepared[l]
-	d.mu.Unlock()
-	if p == nil {
-		return nil, nil, nil, errors.New("the lab is not prepared")
+	p, err := d.prepared.Of(l)
+	if err != nil {
+		return nil, nil, nil, err
 	}
-	r := d.run(id)
+	r := d.runs.Of(id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.of[l]; e != nil {
 		return r, e, p, nil
 	}
-	if err := d.begin(r); err != nil {
+	if err := r.Open(); err != nil {
 		return nil, nil, nil, err
 	}
 	e := &environment{
@@ -108,35 +90,12 @@ func (d *Driver) environment(id lab.RunID, l *lab.Lab) (*run, *environment, *pre
 		ssh:      map[string]string{},
 		saved:    map[string]bool{},
 	}
-	e.Dir = filepath.Join(r.dir, fmt.Sprint(len(r.envs)))
+	e.Dir = filepath.Join(r.Dir, fmt.Sprint(len(r.envs)))
 	for _, m := range l.Machines {
 		e.Machines = append(e.Machines, m.Name)
 	}
 	r.envs, r.of[l] = append(r.envs, e), e
 	return r, e, p, nil
-}
-
-// begin makes the run's folders; r.mu is held.
-func (d *Driver) begin(r *run) error {
-	if r.ledger != nil {
-		return nil
-	}
-	l, err := d.o.Ledger(r.id)
-	if err != nil {
-		return err
-	}
-	for _, dir := range []string{r.dir, r.sock} {
-		if err := l.Record(ledger.Entry{Kind: ledger.KindDirectory, Path: dir}); err != nil {
-			return err
-		}
-	}
-	for _, dir := range []string{r.dir, r.sock} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("cannot make the run's folder: %w", err)
-		}
-	}
-	r.ledger = l
-	return nil
 }
 
 // open makes the environment, so that `vagrant up` finds all that it needs; e.mu is held. What was made before an error is
@@ -156,7 +115,7 @@ func (d *Driver) open(ctx context.Context, r *run, e *environment, l *lab.Lab, p
 	if err := e.save(); err != nil {
 		return err
 	}
-	if err := r.ledger.Record(ledger.Entry{Kind: KindEnvironment, Path: e.Dir}); err != nil {
+	if err := r.Ledger.Record(ledger.Entry{Kind: KindEnvironment, Path: e.Dir}); err != nil {
 		return err
 	}
 	if e.log, err = os.OpenFile(filepath.Join(e.Dir, logName), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
@@ -294,42 +253,22 @@ func copyTree(root *os.Root, name, to string) error {
 }
 
 // Close removes what the runs that were not kept have left, and their environments. Twice is fine.
-func (d *Driver) Close(ctx context.Context) error {
-	d.mu.Lock()
-	var runs []lab.RunID
-	for id := range d.runs {
-		runs = append(runs, id)
-	}
-	d.mu.Unlock()
-	var errs []error
-	for _, id := range runs {
-		errs = append(errs, d.Release(ctx, id))
-	}
-	return errors.Join(errs...)
-}
+func (d *Driver) Close(ctx context.Context) error { return d.runs.Close(ctx) }
 
 // Release does for one run what Close does for all.
-func (d *Driver) Release(ctx context.Context, id lab.RunID) error {
-	d.mu.Lock()
-	r := d.runs[id]
-	d.mu.Unlock()
-	if r == nil {
-		return nil
-	}
+func (d *Driver) Release(ctx context.Context, id lab.RunID) error { return d.runs.Release(ctx, id) }
+
+// Close implements driver.Run.
+func (r *run) Close(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ledger != nil && !r.ledger.Kept() {
-		if err := r.ledger.Undo(ctx); err != nil {
-			return fmt.Errorf("cannot undo run %s: %w", id, err)
-		}
+	if _, err := r.Undo(ctx); err != nil {
+		return err
 	}
 	for _, e := range r.envs {
 		if e.log != nil {
 			_ = e.log.Close()
 		}
 	}
-	d.mu.Lock()
-	delete(d.runs, id)
-	d.mu.Unlock()
 	return nil
 }

@@ -83,7 +83,11 @@ func TestRealTeamsVagrantfile(t *testing.T) {
 	}
 	t.Setenv("VAGRANT_HOME", home)
 	o := open(t, "t-own", own)
-	file := o.prepared[own].boxes["server"].file
+	p, err := o.prepared.Of(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := p.boxes["server"].file
 	if out, err := exec.Command("vagrant", "box", "add", "--name", "team", file).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/saigen-lab/saigen/driver"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -56,7 +57,7 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 	if err := e.forget(ctx); err != nil { // what a snapshot has kept is not what is asked for
 		return nil, e.explain(ctx, ref, err)
 	}
-	v := &machine{ref: ref, name: m.Name, e: e, sock: filepath.Join(r.sock, m.Name)}
+	v := &machine{ref: ref, name: m.Name, e: e, sock: filepath.Join(r.Sock, m.Name)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(e.explain(ctx, ref, err), v.destroy(ctx))
@@ -76,7 +77,7 @@ func (d *Driver) Start(ctx context.Context, id lab.RunID, l *lab.Lab, m lab.Mach
 	if err := v.askConfig(ctx); err != nil {
 		return nil, err
 	}
-	if err := v.await(ctx, d.readiness(v, m, p), d.o.Log); err != nil {
+	if err := driver.Await(ctx, bootTime, ref, d.readiness(v, m, p), v.Console, d.o.Log); err != nil {
 		return nil, err
 	}
 	e.alive[m.Name] = true

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/saigen-lab/saigen/driver"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -27,12 +28,10 @@ func (p *prepared) foreign() bool { return p.folder != "" }
 // Prepare builds the images of the lab's machines and makes boxes of them, or fetches the box that the lab names; and it
 // builds the images of the stacks.
 func (d *Driver) Prepare(ctx context.Context, l *lab.Lab, say func(format string, args ...any)) error {
-	d.mu.Lock()
-	done := d.prepared[l] != nil
-	d.mu.Unlock()
-	if done {
-		return nil
-	}
+	return d.prepared.Once(l, func() (*prepared, error) { return d.prepare(ctx, l, say) })
+}
+
+func (d *Driver) prepare(ctx context.Context, l *lab.Lab, say driver.Say) (*prepared, error) {
 	v := lab.Vagrant{}
 	if l.Vagrant != nil {
 		v = *l.Vagrant
@@ -53,13 +52,7 @@ func (d *Driver) Prepare(ctx context.Context, l *lab.Lab, say func(format string
 	if err == nil {
 		err = d.services(ctx, l, p, say)
 	}
-	if err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.prepared[l] = p
-	return nil
+	return p, err
 }
 
 // defaultProvider is the provider for labs that name none.
@@ -106,9 +99,9 @@ func (d *Driver) fetchBox(ctx context.Context, l *lab.Lab, v lab.Vagrant, p *pre
 // short is as much of a hash as names carry.
 func short(hash string) string { return hash[:min(12, len(hash))] }
 
-func (d *Driver) ownBoxes(ctx context.Context, l *lab.Lab, p *prepared, say func(string, ...any)) error {
+func (d *Driver) ownBoxes(ctx context.Context, l *lab.Lab, p *prepared, say driver.Say) error {
 	for _, m := range l.Machines {
-		built, err := d.build(ctx, l, m.Image, image.Machine, say)
+		built, err := d.images().Machine(ctx, l, m, say)
 		if err != nil {
 			return fmt.Errorf("cannot prepare machine.%s: %w", m.Name, err)
 		}
@@ -122,31 +115,14 @@ func (d *Driver) ownBoxes(ctx context.Context, l *lab.Lab, p *prepared, say func
 }
 
 // services builds the images of every machine's stacks.
-func (d *Driver) services(ctx context.Context, l *lab.Lab, p *prepared, say func(string, ...any)) error {
+func (d *Driver) services(ctx context.Context, l *lab.Lab, p *prepared, say driver.Say) error {
 	for _, m := range l.Machines {
-		var refs []lab.ImageRef
-		stacks := 0
-		for _, st := range l.Stacks {
-			if st.Machine.Name() != m.Name {
-				continue
-			}
-			stacks++
-			for _, ref := range st.Images {
-				if !slices.Contains(refs, ref) {
-					refs = append(refs, ref)
-				}
-			}
-		}
-		if stacks == 0 {
+		if !slices.ContainsFunc(l.Stacks, func(s lab.Stack) bool { return s.Machine.Name() == m.Name }) {
 			continue
 		}
-		var all []image.Built
-		for _, ref := range refs {
-			b, err := d.build(ctx, l, ref, image.Service, say)
-			if err != nil {
-				return fmt.Errorf("cannot prepare machine.%s: %w", m.Name, err)
-			}
-			all = append(all, b)
+		all, err := d.images().Services(ctx, l, m, say)
+		if err != nil {
+			return fmt.Errorf("cannot prepare machine.%s: %w", m.Name, err)
 		}
 		disk, err := d.o.Images.ServiceDisk(ctx, all, say)
 		if err != nil {
@@ -162,14 +138,4 @@ func (d *Driver) services(ctx context.Context, l *lab.Lab, p *prepared, say func
 	return nil
 }
 
-func (d *Driver) build(ctx context.Context, l *lab.Lab, ref lab.ImageRef, role image.Role, say func(string, ...any)) (image.Built, error) {
-	i := slices.IndexFunc(l.Images, func(img lab.Image) bool { return img.Name == ref.Name() })
-	if i < 0 {
-		return image.Built{}, fmt.Errorf("there is no %s", ref)
-	}
-	b, err := d.o.Images.Build(ctx, l.Images[i], role, l.Dir, say)
-	if err == nil && d.o.Built != nil {
-		d.o.Built(l, b)
-	}
-	return b, err
-}
+func (d *Driver) images() driver.Images { return driver.Images{Cache: d.o.Images, Built: d.o.Built} }

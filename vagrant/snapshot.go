@@ -103,7 +103,7 @@ func (d *Driver) Restore(ctx context.Context, id lab.RunID, l *lab.Lab, key stri
 	}()
 	began := time.Now()
 	for i, m := range l.Machines {
-		all[i] = &machine{ref: lab.MachineRef("machine." + m.Name), name: m.Name, e: e, sock: filepath.Join(r.sock, m.Name)}
+		all[i] = &machine{ref: lab.MachineRef("machine." + m.Name), name: m.Name, e: e, sock: filepath.Join(r.Sock, m.Name)}
 		if err := os.MkdirAll(all[i].sock, 0o700); err != nil {
 			return nil, err
 		}
@@ -134,7 +134,7 @@ func (d *Driver) Restore(ctx context.Context, id lab.RunID, l *lab.Lab, key stri
 
 // saved finds the environment of a run that has a snapshot, and locks it. Nobody may use its machines.
 func (d *Driver) saved(id lab.RunID, key string) (*run, *environment) {
-	r := d.run(id)
+	r := d.runs.Of(id)
 	r.mu.Lock()
 	envs := append([]*environment(nil), r.envs...)
 	r.mu.Unlock()

@@ -48,7 +48,12 @@ func fakeDriver(t *testing.T, ssh string) (*Driver, *lab.Lab, string) {
 	})
 	l := &lab.Lab{Machines: []lab.Machine{{Name: "server"}}}
 	d.dialTime = 0
-	d.prepared[l] = &prepared{provider: "virtualbox", boxes: map[string]box{"server": {name: "b", file: "b.box"}}}
+	err = d.prepared.Once(l, func() (*prepared, error) {
+		return &prepared{provider: "virtualbox", boxes: map[string]box{"server": {name: "b", file: "b.box"}}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return d, l, filepath.Join(dir, "scratch", "vagrant", "0")
 }
 
@@ -152,7 +157,7 @@ func TestPrepareOfATeamsVagrantfile(t *testing.T) {
 	if err := d.Prepare(t.Context(), l, t.Logf); err != nil {
 		t.Fatal(err)
 	}
-	if p := d.prepared[l]; p.provider != "virtualbox" || p.folder != filepath.Join(dir, "vm") {
+	if p, err := d.prepared.Of(l); err != nil || p.provider != "virtualbox" || p.folder != filepath.Join(dir, "vm") {
 		t.Errorf("prepared is %+v", p)
 	}
 }
@@ -174,7 +179,7 @@ func TestPrepareFetchesTheBox(t *testing.T) {
 		}
 	}
 	want := box{name: "saigen-0123456789ab", file: "/got/https://example.com/x.box sha256:0123456789abcdef"}
-	if p := d.prepared[l]; p.boxes["server"] != want || len(p.boots) > 0 {
+	if p, err := d.prepared.Of(l); err != nil || p.boxes["server"] != want || len(p.boots) > 0 {
 		t.Errorf("prepared is %+v", p)
 	}
 }
