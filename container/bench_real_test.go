@@ -1,22 +1,14 @@
 package container
 
 import (
-	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"log/slog"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/saigen-lab/saigen/assertions"
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/guest"
-	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
-	"github.com/saigen-lab/saigen/ledger"
 )
 
 // The test binary is saigen here: the engine's first process, and the agent in the machines.
@@ -44,73 +36,27 @@ func real(t *testing.T) {
 	}
 }
 
-// host is a smaller image than the labs', with what the tests use.
-var host = lab.Image{Name: "host", Debian: "bookworm", Packages: []string{
-	"podman", "dbus-user-session", "slirp4netns", "uidmap", "aardvark-dns", "iptables", "iproute2", "iputils-ping",
-}}
-
-func oneMachine() *lab.Lab {
-	return &lab.Lab{Images: []lab.Image{host}, Machines: []lab.Machine{{
-		Name: "server", Image: "image.host",
-		Accounts: []lab.Account{{Name: "alice", Session: lab.SessionLinger}},
-	}}}
-}
-
-func twoMachines() *lab.Lab {
-	return &lab.Lab{Images: []lab.Image{host}, Machines: []lab.Machine{
-		{Name: "server", Image: "image.host"}, {Name: "client", Image: "image.host"},
-	}}
-}
-
 // bench is a driver with folders of its own.
 type bench struct {
 	*Driver
+	*drivertest.Place
+
 	dir string
 	id  lab.RunID
-	l   *ledger.Ledger
 }
 
-func (b *bench) runs() string { return filepath.Join(b.dir, "runs") }
-
-// newBench makes a driver for a run. Images are kept in the user's cache: building one takes minutes.
 func newBench(dir string, id lab.RunID, change func(*Options)) (*bench, error) {
-	cache := os.Getenv("SAIGEN_IMAGE_CACHE")
-	if cache == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return nil, err
-		}
-		cache = filepath.Join(user, "saigen")
-	}
-	b := &bench{dir: dir, id: id}
-	if err := os.MkdirAll(filepath.Join(b.runs(), string(id)), 0o700); err != nil {
-		return nil, err
-	}
-	var err error
-	if b.l, err = ledger.Open(filepath.Join(b.runs(), string(id)), id, Undoers()...); err != nil {
-		return nil, err
-	}
-	self, err := os.Executable()
+	p, err := drivertest.NewPlace(dir, id, Undoers()...)
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.DiscardHandler)
-	if flag.Parsed() && testing.Verbose() { // abandon comes before the flags
-		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
 	o := Options{
-		Self:    self,
-		Images:  image.New(cache, log),
-		Runtime: filepath.Join(dir, "r"),
-		Scratch: func(id lab.RunID) string { return filepath.Join(b.runs(), string(id)) },
-		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return b.l, nil },
-		Log:     log,
+		Self: p.Self, Images: p.Images, Runtime: p.Runtime(), Scratch: p.Scratch, Ledger: p.LedgerOf, Log: p.Log,
 	}
 	if change != nil {
 		change(&o)
 	}
-	b.Driver = New(o)
-	return b, nil
+	return &bench{Place: p, dir: dir, id: id, Driver: New(o)}, nil
 }
 
 func open(t *testing.T, id lab.RunID, l *lab.Lab) *bench {
@@ -119,92 +65,16 @@ func open(t *testing.T, id lab.RunID, l *lab.Lab) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := b.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := b.Prepare(t.Context(), l, t.Logf); err != nil {
-		t.Fatal(explain(err))
-	}
+	drivertest.Open(t, b, l)
 	return b
-}
-
-// explain says all that an error knows.
-func explain(err error) string {
-	var infra *lab.InfraError
-	if errors.As(err, &infra) {
-		return fmt.Sprintf("%v\nhint: %s\n%s", err, infra.Hint, infra.Tail)
-	}
-	return err.Error()
-}
-
-func start(t *testing.T, b *bench, l *lab.Lab, i int) lab.Running {
-	t.Helper()
-	began := time.Now()
-	m, err := b.Start(t.Context(), b.id, l, l.Machines[i])
-	if err != nil {
-		t.Fatal(explain(err))
-	}
-	t.Logf("%s up in %.2f s", m.Ref(), time.Since(began).Seconds())
-	return m
-}
-
-func sh(t *testing.T, m lab.Running, account, script string) string {
-	t.Helper()
-	cmd := lab.Command{Argv: []string{"sh", "-c", script}, Account: account}
-	res, err := m.Run(t.Context(), cmd)
-	if err == nil {
-		err = res.Err(cmd)
-	}
-	if err != nil {
-		t.Fatalf("%s: %v", m.Ref(), err)
-	}
-	return strings.TrimSpace(string(res.Stdout))
-}
-
-func take(t *testing.T, dir string) ledger.Inventory {
-	t.Helper()
-	v, err := ledger.Take(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-func newThings(t *testing.T, before ledger.Inventory, dir string, id lab.RunID) []ledger.Leftover {
-	t.Helper()
-	return before.Left(take(t, dir), ledger.OfRun(id))
-}
-
-// nothingLeft compares the host with what it was. Other processes may use the host: only the run's things count.
-func nothingLeft(t *testing.T, before ledger.Inventory, dir string, id lab.RunID) {
-	t.Helper()
-	for _, l := range newThings(t, before, dir, id) {
-		if !strings.Contains(l.What, "/runs/") { // the ledger itself stays
-			t.Error(l)
-		}
-	}
 }
 
 // abandon is a saigen that is killed in the middle of a run.
 func abandon(dir string) {
-	err := func() error {
-		b, err := newBench(dir, "t-killed", nil)
-		if err != nil {
-			return err
-		}
-		l := oneMachine()
-		if err := b.Prepare(context.Background(), l, func(string, ...any) {}); err != nil {
-			return err
-		}
-		_, err = b.Start(context.Background(), b.id, l, l.Machines[0])
-		return err
-	}()
+	b, err := newBench(dir, "t-killed", nil)
 	if err != nil {
-		fmt.Fprintln(os.Stdout, explain(err))
+		fmt.Fprintln(os.Stdout, err)
 		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stdout, "up")
-	select {}
+	drivertest.Abandon(b, b.id, drivertest.OneMachine())
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/labtest"
 )
@@ -11,7 +12,7 @@ import (
 // The container driver keeps every promise that the fake keeps.
 func TestRealConformance(t *testing.T) {
 	real(t)
-	l := twoMachines()
+	l := drivertest.TwoMachines()
 	l.Machines[0].Accounts = []lab.Account{
 		{Name: "alice", Session: lab.SessionLinger}, {Name: "log", Session: lab.SessionLogin},
 		{Name: "sue", Session: lab.SessionSu}, {Name: "non", Session: lab.SessionNone},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
 )
@@ -29,24 +30,24 @@ podman ps --format '{{.Names}} {{.Ports}}'
 
 func TestMachine(t *testing.T) {
 	real(t)
-	l := oneMachine()
+	l := drivertest.OneMachine()
 	b := open(t, "t-machine", l)
-	before := take(t, b.dir)
-	m := start(t, b, l, 0)
+	before := drivertest.Take(t, b.dir)
+	m := drivertest.Start(t, b, b.id, l, 0)
 
-	if got := sh(t, m, "", "hostname; cat /proc/1/comm; systemctl is-system-running || true"); got != "server\nsystemd\nrunning" {
+	if got := drivertest.Sh(t, m, "", "hostname; cat /proc/1/comm; systemctl is-system-running || true"); got != "server\nsystemd\nrunning" {
 		t.Errorf("hostname, PID 1 and state are %q", got)
 	}
-	if got := sh(t, m, "", "cat /etc/hosts | grep -v localhost"); got != "127.0.0.1\tserver saigen-t-machine-server" {
+	if got := drivertest.Sh(t, m, "", "cat /etc/hosts | grep -v localhost"); got != "127.0.0.1\tserver saigen-t-machine-server" {
 		t.Errorf("/etc/hosts has %q", got)
 	}
-	if got := sh(t, m, "", "ip -o link | cut -d: -f2; ip route"); got != "lo" {
+	if got := drivertest.Sh(t, m, "", "ip -o link | cut -d: -f2; ip route"); got != "lo" {
 		t.Errorf("links and routes are %q", got)
 	}
-	if got := sh(t, m, "", "stat -c '%a %n' /dev/net/tun /dev/fuse"); got != "666 /dev/net/tun\n666 /dev/fuse" {
+	if got := drivertest.Sh(t, m, "", "stat -c '%a %n' /dev/net/tun /dev/fuse"); got != "666 /dev/net/tun\n666 /dev/fuse" {
 		t.Errorf("devices are %q", got)
 	}
-	if got := sh(t, m, "alice", rootlessContainer); got != "overlay\none 0.0.0.0:8080->80/tcp" {
+	if got := drivertest.Sh(t, m, "alice", rootlessContainer); got != "overlay\none 0.0.0.0:8080->80/tcp" {
 		t.Errorf("rootless podman says %q", got)
 	}
 	for range 2 {
@@ -57,14 +58,14 @@ func TestMachine(t *testing.T) {
 	if _, err := m.Run(t.Context(), lab.Command{Argv: []string{"true"}}); err == nil {
 		t.Error("a destroyed machine runs commands")
 	}
-	start(t, b, l, 0)
-	if len(newThings(t, before, b.dir, b.id)) == 0 {
+	drivertest.Start(t, b, b.id, l, 0)
+	if len(drivertest.NewThings(t, before, b.dir, b.id)) == 0 {
 		t.Error("the inventory does not see a running machine")
 	}
 	if err := b.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
-	nothingLeft(t, before, b.dir, b.id)
+	drivertest.NothingLeft(t, before, b.dir, b.id)
 	if left, err := filepath.Glob(filepath.Join(b.dir, "*", string(b.id), "container")); err != nil || len(left) > 0 {
 		t.Errorf("scratch is left: %v %v", left, err)
 	}
@@ -72,11 +73,11 @@ func TestMachine(t *testing.T) {
 
 func TestTwoMachinesReachEachOtherAndNothingElse(t *testing.T) {
 	real(t)
-	l := twoMachines()
+	l := drivertest.TwoMachines()
 	b := open(t, "t-two", l)
-	start(t, b, l, 0)
-	client := start(t, b, l, 1)
-	if got := sh(t, client, "", "ping -c 1 -W 2 server >/dev/null && echo reached; ip route show default"); got != "reached" {
+	drivertest.Start(t, b, b.id, l, 0)
+	client := drivertest.Start(t, b, b.id, l, 1)
+	if got := drivertest.Sh(t, client, "", "ping -c 1 -W 2 server >/dev/null && echo reached; ip route show default"); got != "reached" {
 		t.Errorf("the client says %q", got)
 	}
 }
@@ -84,7 +85,7 @@ func TestTwoMachinesReachEachOtherAndNothingElse(t *testing.T) {
 // The accounts' podmans find the service images without a copy, and own what is in them.
 func TestServiceImages(t *testing.T) {
 	real(t)
-	l := oneMachine()
+	l := drivertest.OneMachine()
 	l.Dir = t.TempDir()
 	l.Images = append(l.Images, lab.Image{Name: "app", Go: "app"})
 	l.Stacks = []lab.Stack{{Name: "alice", Machine: "machine.server", Account: "alice", Images: []lab.ImageRef{"image.app"}}}
@@ -100,18 +101,18 @@ func TestServiceImages(t *testing.T) {
 		}
 	}
 	b := open(t, "t-images", l)
-	m := start(t, b, l, 0)
-	if got := sh(t, m, "alice", "podman run --rm --network none localhost/app:latest 2>&1"); got != "app 0 -rwxr-xr-x" {
+	m := drivertest.Start(t, b, b.id, l, 0)
+	if got := drivertest.Sh(t, m, "alice", "podman run --rm --network none localhost/app:latest 2>&1"); got != "app 0 -rwxr-xr-x" {
 		t.Errorf("the service says %q", got)
 	}
-	if got := sh(t, m, "alice", "podman images --format '{{.Repository}} {{.ReadOnly}}'"); got != "localhost/app true" {
+	if got := drivertest.Sh(t, m, "alice", "podman images --format '{{.Repository}} {{.ReadOnly}}'"); got != "localhost/app true" {
 		t.Errorf("alice's images are %q", got)
 	}
 }
 
 func TestTwoRunsAtOnce(t *testing.T) {
 	real(t)
-	one, two := oneMachine(), oneMachine()
+	one, two := drivertest.OneMachine(), drivertest.OneMachine()
 	a, b := open(t, "t-a", one), open(t, "t-b", two)
 	started := make(chan error)
 	machines := make(chan lab.Running, 2)
@@ -129,13 +130,13 @@ func TestTwoRunsAtOnce(t *testing.T) {
 	}
 	for range 2 {
 		if err := <-started; err != nil {
-			t.Fatal(explain(err))
+			t.Fatal(drivertest.Explain(err))
 		}
 	}
 	if err := a.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := sh(t, <-machines, "alice", "echo here"); got != "here" { // the other one does not notice
+	if got := drivertest.Sh(t, <-machines, "alice", "echo here"); got != "here" { // the other one does not notice
 		t.Errorf("the other run's machine says %q", got)
 	}
 }
@@ -143,32 +144,32 @@ func TestTwoRunsAtOnce(t *testing.T) {
 // A podman service that saigen did not start for this run stands for the user's own engine.
 func TestExistingEngine(t *testing.T) {
 	real(t)
-	shared := oneMachine()
+	shared := drivertest.OneMachine()
 	owner := open(t, "t-owner", shared)
 	socket := filepath.Join(owner.dir, "r", "t-owner", "engine.sock")
 	_, e, err := owner.engineFor(t.Context(), owner.id, shared)
 	if err != nil {
-		t.Fatal(explain(err))
+		t.Fatal(drivertest.Explain(err))
 	}
 	b, err := newBench(t.TempDir(), "t-guest", func(o *Options) { o.Engine = "unix://" + socket })
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := twoMachines()
+	l := drivertest.TwoMachines()
 	if err := b.Prepare(t.Context(), l, t.Logf); err != nil {
-		t.Fatal(explain(err))
+		t.Fatal(drivertest.Explain(err))
 	}
-	before := take(t, b.dir)
-	start(t, b, l, 0)
-	second := start(t, b, l, 1)
-	if got := sh(t, second, "", "ping -c 1 -W 2 server >/dev/null && echo reached"); got != "reached" {
+	before := drivertest.Take(t, b.dir)
+	drivertest.Start(t, b, b.id, l, 0)
+	second := drivertest.Start(t, b, b.id, l, 1)
+	if got := drivertest.Sh(t, second, "", "ping -c 1 -W 2 server >/dev/null && echo reached"); got != "reached" {
 		t.Errorf("the client says %q", got)
 	}
 	// The run is not ended by the driver that started it: all there is to go by is the ledger.
-	if err := b.l.Undo(t.Context()); err != nil {
+	if err := b.Ledger.Undo(t.Context()); err != nil {
 		t.Error(err)
 	}
-	nothingLeft(t, before, b.dir, b.id)
+	drivertest.NothingLeft(t, before, b.dir, b.id)
 	containers, err := e.api.ContainerList(t.Context(), client.ContainerListOptions{All: true})
 	if err != nil || len(containers.Items) > 0 {
 		t.Errorf("the engine still has %v, %v", containers.Items, err)
@@ -193,53 +194,53 @@ func TestExistingEngine(t *testing.T) {
 // A run that is kept outlives its process, is reached through its sockets alone, and is undone from its ledger.
 func TestKeptRun(t *testing.T) {
 	real(t)
-	l := oneMachine()
+	l := drivertest.OneMachine()
 	b := open(t, "t-kept", l)
-	before := take(t, b.dir)
-	start(t, b, l, 0)
-	if err := b.l.Keep(); err != nil {
+	before := drivertest.Take(t, b.dir)
+	drivertest.Start(t, b, b.id, l, 0)
+	if err := b.Ledger.Keep(); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.l.Close(); err != nil {
+	if err := b.Ledger.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if dead, err := ledger.Dead(b.runs()); err != nil || len(dead) > 0 {
+	if dead, err := ledger.Dead(b.Runs()); err != nil || len(dead) > 0 {
 		t.Errorf("a kept run is dead: %v, %v", dead, err)
 	}
 	m, err := Connect(t.Context(), filepath.Join(b.dir, "r", "t-kept"), "server")
 	if err != nil {
-		t.Fatal(explain(err))
+		t.Fatal(drivertest.Explain(err))
 	}
-	if got := sh(t, m, "alice", "id -un"); got != "alice" {
+	if got := drivertest.Sh(t, m, "alice", "id -un"); got != "alice" {
 		t.Errorf("alice is %q", got)
 	}
 	if console, err := m.Console(t.Context()); err != nil || !strings.Contains(console, "saigen") {
 		t.Errorf("the console says %q, %v", console, err)
 	}
-	left, err := ledger.Left(b.runs())
+	left, err := ledger.Left(b.Runs())
 	if err != nil || len(left) != 1 {
 		t.Fatalf("left are %v, %v", left, err)
 	}
 	if err := ledger.Collect(t.Context(), left); err != nil {
 		t.Fatal(err)
 	}
-	nothingLeft(t, before, b.dir, b.id)
+	drivertest.NothingLeft(t, before, b.dir, b.id)
 }
 
 // What does not come up is explained, and nothing of it stays.
 func TestMachineWithoutAgent(t *testing.T) {
 	real(t)
-	l := oneMachine()
+	l := drivertest.OneMachine()
 	b := open(t, "t-mute", l)
-	before := take(t, b.dir)
+	before := drivertest.Take(t, b.dir)
 	b.o.Self = "/bin/false"
 	b.bootTime = 2 * time.Second
 	_, err := b.Start(t.Context(), b.id, l, l.Machines[0])
 	if err != nil {
-		t.Log(explain(err))
+		t.Log(drivertest.Explain(err))
 	}
 	var infra *lab.InfraError
 	if !errors.As(err, &infra) {
@@ -257,15 +258,15 @@ func TestMachineWithoutAgent(t *testing.T) {
 	if err := b.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	nothingLeft(t, before, b.dir, b.id)
+	drivertest.NothingLeft(t, before, b.dir, b.id)
 }
 
 // ^C at any moment of a start leaves a driver that can start again, and in the end nothing.
 func TestCancelledStart(t *testing.T) {
 	real(t)
-	l := oneMachine()
+	l := drivertest.OneMachine()
 	b := open(t, "t-cancel", l)
-	before := take(t, b.dir)
+	before := drivertest.Take(t, b.dir)
 	for _, after := range []time.Duration{0, 50, 100, 150, 200, 300, 400, 600} {
 		ctx, cancel := context.WithTimeout(t.Context(), after*time.Millisecond)
 		m, err := b.Start(ctx, b.id, l, l.Machines[0])
@@ -284,21 +285,21 @@ func TestCancelledStart(t *testing.T) {
 			t.Errorf("cancelled after %d ms: folders are left: %v, %v", after, dirs, err)
 		}
 	}
-	start(t, b, l, 0)
+	drivertest.Start(t, b, b.id, l, 0)
 	if err := b.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	nothingLeft(t, before, b.dir, b.id)
+	drivertest.NothingLeft(t, before, b.dir, b.id)
 }
 
 // The variants of a run may use images that were not known when its first engine started.
 func TestVariantsWithDifferentImages(t *testing.T) {
 	real(t)
-	one, two := oneMachine(), twoMachines()
+	one, two := drivertest.OneMachine(), drivertest.TwoMachines()
 	b := open(t, "t-variants", one)
-	before := take(t, b.dir)
+	before := drivertest.Take(t, b.dir)
 	if err := b.Prepare(t.Context(), two, t.Logf); err != nil {
-		t.Fatal(explain(err))
+		t.Fatal(drivertest.Explain(err))
 	}
 	all, err := b.prepared.Of(two)
 	if err != nil {
@@ -313,7 +314,7 @@ func TestVariantsWithDifferentImages(t *testing.T) {
 		all[name] = s
 	}
 	for _, l := range []*lab.Lab{one, two, one} {
-		m := start(t, b, l, 0)
+		m := drivertest.Start(t, b, b.id, l, 0)
 		if err := m.Destroy(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -324,5 +325,5 @@ func TestVariantsWithDifferentImages(t *testing.T) {
 	if err := b.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	nothingLeft(t, before, b.dir, b.id)
+	drivertest.NothingLeft(t, before, b.dir, b.id)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/labtest"
 	"github.com/saigen-lab/saigen/ledger"
 )
@@ -17,7 +18,7 @@ func TestKilledRunIsCollected(t *testing.T) {
 	const ms = time.Millisecond
 	labtest.TestDeath(t, func(t *testing.T) labtest.Death {
 		dir := t.TempDir()
-		runs, before := filepath.Join(dir, "runs"), take(t, dir)
+		runs, before := filepath.Join(dir, "runs"), drivertest.Take(t, dir)
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "SAIGEN_TEST_ABANDON="+dir)
 		return labtest.Death{
@@ -34,7 +35,7 @@ func TestKilledRunIsCollected(t *testing.T) {
 				return ledger.Collect(t.Context(), dead, Undoers()...)
 			},
 			Left: func() (left []string) {
-				for _, l := range newThings(t, before, dir, "t-killed") {
+				for _, l := range drivertest.NewThings(t, before, dir, "t-killed") {
 					if !strings.Contains(l.What, "/runs/") { // the ledger itself stays
 						left = append(left, l.String())
 					}

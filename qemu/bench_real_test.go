@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -22,11 +23,11 @@ func saved(t testing.TB, id lab.RunID, l *lab.Lab) (*bench, string) {
 	key := fmt.Sprint("test ", time.Now().UnixNano())
 	var machines []lab.Running
 	for i := range l.Machines {
-		machines = append(machines, start(t, b, l, i))
+		machines = append(machines, drivertest.Start(t, b, b.id, l, i))
 	}
 	began := time.Now()
 	if err := b.Save(t.Context(), b.id, l, key, machines); err != nil {
-		t.Fatal(explain(err))
+		t.Fatal(drivertest.Explain(err))
 	}
 	all, err := b.prepared.Of(l)
 	if err != nil {
@@ -100,17 +101,17 @@ func processorTime(t testing.TB, m lab.Running) string {
 // From the call of Restore to the answer of the first command.
 func BenchmarkRestore(b *testing.B) {
 	real(b)
-	l := oneMachine()
+	l := drivertest.OneMachine()
 	v, key := saved(b, "t-restore", l)
 	var took []time.Duration
 	for b.Loop() {
 		began := time.Now()
 		machines, err := v.Restore(b.Context(), v.id, l, key)
 		if err != nil {
-			b.Fatal(explain(err))
+			b.Fatal(drivertest.Explain(err))
 		}
 		restored := time.Since(began)
-		if got := sh(b, machines[0], "", "echo alive"); got != "alive" {
+		if got := drivertest.Sh(b, machines[0], "", "echo alive"); got != "alive" {
 			b.Fatalf("the machine says %q", got)
 		}
 		took = append(took, time.Since(began))

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/lab"
 )
 
@@ -19,7 +20,7 @@ const (
 // Ten copies at once work, each by itself, and share what they do not write to.
 func TestRealTenClones(t *testing.T) {
 	real(t)
-	l := oneMachine()
+	l := drivertest.OneMachine()
 	b, key := saved(t, "t-clones", l)
 	machines := make([]lab.Running, 10)
 	var all sync.WaitGroup
@@ -27,7 +28,7 @@ func TestRealTenClones(t *testing.T) {
 		all.Go(func() {
 			clones, err := b.Restore(t.Context(), lab.RunID(fmt.Sprintf("t-clones-%d", i)), l, key)
 			if err != nil {
-				t.Error(explain(err))
+				t.Error(drivertest.Explain(err))
 				return
 			}
 			machines[i] = clones[0]
@@ -39,10 +40,10 @@ func TestRealTenClones(t *testing.T) {
 	}
 	random := map[string]bool{}
 	for i, m := range machines {
-		if got := sh(t, m, "", fmt.Sprintf("echo %d >/root/who; cat /root/who", i)); got != fmt.Sprint(i) {
+		if got := drivertest.Sh(t, m, "", fmt.Sprintf("echo %d >/root/who; cat /root/who", i)); got != fmt.Sprint(i) {
 			t.Errorf("clone %d says %q", i, got)
 		}
-		random[sh(t, m, "", "head -c 16 /dev/urandom | od -An -tx8")] = true
+		random[drivertest.Sh(t, m, "", "head -c 16 /dev/urandom | od -An -tx8")] = true
 	}
 	if len(random) != len(machines) {
 		t.Errorf("%d clones have %d random numbers", len(machines), len(random))

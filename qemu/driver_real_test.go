@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/labtest"
@@ -17,7 +18,7 @@ import (
 
 // conforming is a lab as the conformance suites want it.
 func conforming() *lab.Lab {
-	l := oneMachine()
+	l := drivertest.OneMachine()
 	l.Machines[0].Accounts = append(l.Machines[0].Accounts,
 		lab.Account{Name: "bob", Session: lab.SessionLogin},
 		lab.Account{Name: "carol", Session: lab.SessionSu},
@@ -82,23 +83,23 @@ podman ps --format '{{.Names}} {{.Ports}}'
 
 func TestRealMachine(t *testing.T) {
 	real(t)
-	l := oneMachine()
+	l := drivertest.OneMachine()
 	b := open(t, "t-machine", l)
-	before := take(t, b.dir)
-	m := start(t, b, l, 0)
-	if got := sh(t, m, "", "hostname; cat /proc/1/comm; systemctl is-system-running || true"); got != "server\nsystemd\nrunning" {
+	before := drivertest.Take(t, b.dir)
+	m := drivertest.Start(t, b, b.id, l, 0)
+	if got := drivertest.Sh(t, m, "", "hostname; cat /proc/1/comm; systemctl is-system-running || true"); got != "server\nsystemd\nrunning" {
 		t.Errorf("hostname, PID 1 and state are %q", got)
 	}
-	if got := sh(t, m, "", "cat /etc/hosts | grep -v localhost; cat /etc/resolv.conf"); got != "127.0.0.1\tserver\n"+strings.TrimSpace(resolvConf) {
+	if got := drivertest.Sh(t, m, "", "cat /etc/hosts | grep -v localhost; cat /etc/resolv.conf"); got != "127.0.0.1\tserver\n"+strings.TrimSpace(resolvConf) {
 		t.Errorf("/etc/hosts and /etc/resolv.conf have %q", got)
 	}
-	if got := sh(t, m, "", "ip -o link | cut -d: -f2; ip route"); got != "lo" {
+	if got := drivertest.Sh(t, m, "", "ip -o link | cut -d: -f2; ip route"); got != "lo" {
 		t.Errorf("links and routes are %q", got)
 	}
-	if got := sh(t, m, "", "stat -c '%a %n' /dev/net/tun /dev/fuse"); got != "666 /dev/net/tun\n666 /dev/fuse" {
+	if got := drivertest.Sh(t, m, "", "stat -c '%a %n' /dev/net/tun /dev/fuse"); got != "666 /dev/net/tun\n666 /dev/fuse" {
 		t.Errorf("devices are %q", got)
 	}
-	if got := sh(t, m, "alice", rootlessContainer); got != "overlay\none 0.0.0.0:8080->80/tcp" {
+	if got := drivertest.Sh(t, m, "alice", rootlessContainer); got != "overlay\none 0.0.0.0:8080->80/tcp" {
 		t.Errorf("rootless podman says %q", got)
 	}
 	for range 2 {
@@ -115,7 +116,7 @@ func TestRealMachine(t *testing.T) {
 	if err := b.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
-	nothingLeft(t, before, b.dir, b.id)
+	drivertest.NothingLeft(t, before, b.dir, b.id)
 }
 
 // Two machines reach each other and nothing else, also when they were saved and restored; and a run that is kept
@@ -124,31 +125,31 @@ func TestRealTwoMachinesKept(t *testing.T) {
 	real(t)
 	l := twoMachines()
 	b, key := saved(t, "t-two", l)
-	before := take(t, b.dir)
+	before := drivertest.Take(t, b.dir)
 	machines, err := b.Restore(t.Context(), b.id, l, key)
 	if err != nil {
-		t.Fatal(explain(err))
+		t.Fatal(drivertest.Explain(err))
 	}
-	if got := sh(t, machines[1], "", "ping -c 1 -W 5 server >/dev/null && echo reached; ip route show default"); got != "reached" {
+	if got := drivertest.Sh(t, machines[1], "", "ping -c 1 -W 5 server >/dev/null && echo reached; ip route show default"); got != "reached" {
 		t.Errorf("the client says %q", got)
 	}
-	if err := b.l.Keep(); err != nil {
+	if err := b.Ledger.Keep(); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.l.Close(); err != nil {
+	if err := b.Ledger.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if dead, err := ledger.Dead(b.runs()); err != nil || len(dead) > 0 {
+	if dead, err := ledger.Dead(b.Runs()); err != nil || len(dead) > 0 {
 		t.Errorf("a kept run is dead: %v, %v", dead, err)
 	}
 	m, err := Connect(t.Context(), filepath.Join(b.dir, "r", "t-two"), "server")
 	if err != nil {
-		t.Fatal(explain(err))
+		t.Fatal(drivertest.Explain(err))
 	}
-	if got := sh(t, m, "", "hostname"); got != "server" {
+	if got := drivertest.Sh(t, m, "", "hostname"); got != "server" {
 		t.Errorf("the server is %q", got)
 	}
 	if _, err := m.Console(t.Context()); err != nil {
@@ -157,25 +158,25 @@ func TestRealTwoMachinesKept(t *testing.T) {
 	if err := m.Destroy(t.Context()); !errors.Is(err, errNotOurs) {
 		t.Errorf("a machine of another process is destroyed: %v", err)
 	}
-	if n := len(newThings(t, before, b.dir, b.id)); n < 3 {
+	if n := len(drivertest.NewThings(t, before, b.dir, b.id)); n < 3 {
 		t.Errorf("the inventory sees %d things of a run with three processes", n)
 	}
-	left, err := ledger.Left(b.runs())
+	left, err := ledger.Left(b.Runs())
 	if err != nil || len(left) != 1 {
 		t.Fatalf("left are %v, %v", left, err)
 	}
 	if err := ledger.Collect(t.Context(), left, Undoers()...); err != nil {
 		t.Fatal(err)
 	}
-	nothingLeft(t, before, b.dir, b.id)
+	drivertest.NothingLeft(t, before, b.dir, b.id)
 }
 
 // What does not come up is explained, and nothing of it stays.
 func TestRealMachineWithoutAgent(t *testing.T) {
 	real(t)
-	l := oneMachine()
+	l := drivertest.OneMachine()
 	b := open(t, "t-mute", l)
-	before := take(t, b.dir)
+	before := drivertest.Take(t, b.dir)
 	all, err := b.prepared.Of(l)
 	if err != nil {
 		t.Fatal(err)
@@ -200,5 +201,5 @@ func TestRealMachineWithoutAgent(t *testing.T) {
 	if err := b.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	nothingLeft(t, before, b.dir, b.id)
+	drivertest.NothingLeft(t, before, b.dir, b.id)
 }

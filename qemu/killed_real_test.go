@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/ledger"
 )
 
@@ -23,7 +24,7 @@ func TestRealKilledRunIsCollected(t *testing.T) {
 
 func killed(t *testing.T, moment time.Duration) {
 	dir := t.TempDir()
-	before := take(t, dir)
+	before := drivertest.Take(t, dir)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "SAIGEN_TEST_ABANDON="+dir)
 	cmd.Stdout = os.Stderr
@@ -48,5 +49,5 @@ func killed(t *testing.T, moment time.Duration) {
 	if dead, err := ledger.Dead(runs); err != nil || len(dead) != 0 {
 		t.Errorf("still dead: %v, %v", dead, err)
 	}
-	nothingLeft(t, before, dir, "t-killed")
+	drivertest.NothingLeft(t, before, dir, "t-killed")
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/image"
 )
 
@@ -42,7 +43,7 @@ func TestRealAsNormalUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("it is one already")
 	}
-	b := open(t, "t-root", oneMachine())
+	b := open(t, "t-root", drivertest.OneMachine())
 	dir, err := os.MkdirTemp("/var/tmp", "saigen-qemu-") // the test's own folders are closed to others
 	if err != nil {
 		t.Fatal(err)
@@ -57,8 +58,9 @@ func TestRealAsNormalUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	name := drivertest.OneMachine().Images[0].Name
 	for _, e := range entries {
-		if e.Kind == image.KindKernel || e.Kind == image.KindImage && e.Name == "image."+host.Name || e.Name == host.Name {
+		if e.Kind == image.KindKernel || e.Kind == image.KindImage && e.Name == "image."+name || e.Name == name {
 			to := filepath.Join(dir, "cache", e.Kind)
 			if err := os.MkdirAll(to, 0o755); err != nil {
 				t.Fatal(err)

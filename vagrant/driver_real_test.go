@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/labtest"
 	"github.com/saigen-lab/saigen/ledger"
@@ -16,7 +17,7 @@ import (
 
 // The vagrant driver keeps every promise that the fake keeps.
 func TestRealConformance(t *testing.T) {
-	l := oneMachine()
+	l := drivertest.OneMachine()
 	if !real(t, l) {
 		return
 	}
@@ -29,47 +30,47 @@ func TestRealConformance(t *testing.T) {
 	})
 	t.Run("snapshots", func(t *testing.T) { labtest.TestSnapshots(t, b.Driver, l, false) })
 	if err := b.Close(t.Context()); err != nil {
-		t.Error(explain(err))
+		t.Error(drivertest.Explain(err))
 	}
 	nothingLeft(t)
 }
 
 // Two machines know each other by name, and no way out; they are saved at one moment, and their connection goes on.
 func TestRealTwoMachines(t *testing.T) {
-	l := twoMachines()
+	l := drivertest.TwoMachines()
 	if !real(t, l) {
 		return
 	}
 	b := open(t, "t-two", l)
-	server, client := begin(t, b, l, 0), begin(t, b, l, 1)
-	if got := sh(t, server, "", "hostname; cat /proc/1/comm; getent hosts server | cut -d' ' -f1"); !strings.HasPrefix(got, "server\nsystemd\n198.19.") {
+	server, client := drivertest.Start(t, b, b.id, l, 0), drivertest.Start(t, b, b.id, l, 1)
+	if got := drivertest.Sh(t, server, "", "hostname; cat /proc/1/comm; getent hosts server | cut -d' ' -f1"); !strings.HasPrefix(got, "server\nsystemd\n198.19.") {
 		t.Errorf("hostname, PID 1 and address are %q", got)
 	}
 	reach := "ping -c 1 -W 5 server >/dev/null && echo reached; ip route show default"
-	if got := sh(t, client, "", reach); got != "reached" {
+	if got := drivertest.Sh(t, client, "", reach); got != "reached" {
 		t.Errorf("the client says %q", got)
 	}
 	if err := b.Save(t.Context(), b.id, l, "two", []lab.Running{server, client}); err != nil {
-		t.Fatal(explain(err))
+		t.Fatal(drivertest.Explain(err))
 	}
 	began := time.Now()
 	again, err := b.Restore(t.Context(), b.id, l, "two")
 	if err != nil {
-		t.Fatal(explain(err))
+		t.Fatal(drivertest.Explain(err))
 	}
 	t.Logf("both restored in %.1f s", time.Since(began).Seconds())
-	if got := sh(t, again[1], "", reach); got != "reached" {
+	if got := drivertest.Sh(t, again[1], "", reach); got != "reached" {
 		t.Errorf("after the restore the client says %q", got)
 	}
 	if err := b.Close(t.Context()); err != nil {
-		t.Error(explain(err))
+		t.Error(drivertest.Explain(err))
 	}
 	nothingLeft(t)
 }
 
 // A team's Vagrantfile is used in a copy of its folder; accounts and the agent come beside what it makes.
 func TestRealTeamsVagrantfile(t *testing.T) {
-	own := oneMachine()
+	own := drivertest.OneMachine()
 	if !real(t, own) {
 		return
 	}
@@ -116,12 +117,12 @@ end
 		t.Fatal(err)
 	}
 	b := open(t, "t-team", l)
-	m := begin(t, b, l, 0)
-	if got := sh(t, m, "alice", "hostname; cat /tmp/motd; id; systemctl show -P FragmentPath saigen-agent.service; awk '/MemTotal/ { print ($2 < 720000) }' /proc/meminfo"); got != "theirs\nfrom the team\nuid=1001(alice) gid=1001(alice) groups=1001(alice)\n/run/systemd/transient/saigen-agent.service\n1" {
+	m := drivertest.Start(t, b, b.id, l, 0)
+	if got := drivertest.Sh(t, m, "alice", "hostname; cat /tmp/motd; id; systemctl show -P FragmentPath saigen-agent.service; awk '/MemTotal/ { print ($2 < 720000) }' /proc/meminfo"); got != "theirs\nfrom the team\nuid=1001(alice) gid=1001(alice) groups=1001(alice)\n/run/systemd/transient/saigen-agent.service\n1" {
 		t.Errorf("the machine says %q", got)
 	}
 	if err := b.Close(t.Context()); err != nil {
-		t.Error(explain(err))
+		t.Error(drivertest.Explain(err))
 	}
 	nothingLeft(t)
 	if left, err := filepath.Glob(filepath.Join(vm, ".vagrant", "*")); err != nil || len(left) > 0 {
@@ -131,7 +132,7 @@ end
 
 // A saigen that is killed leaves what the next one finds and removes: at any moment of Vagrant's work, and when it is up.
 func TestRealKilledRunIsCollected(t *testing.T) {
-	if !real(t, oneMachine()) {
+	if !real(t, drivertest.OneMachine()) {
 		return
 	}
 	for _, moment := range []time.Duration{300 * time.Millisecond, 1500 * time.Millisecond, 6 * time.Second, 0} { // 0: when it is up
@@ -161,9 +162,9 @@ func killed(t *testing.T, moment time.Duration) {
 		}
 		m, err := Connect(t.Context(), filepath.Join(dir, "r", "t-killed"), "server")
 		if err != nil {
-			t.Fatal(explain(err))
+			t.Fatal(drivertest.Explain(err))
 		}
-		if got := sh(t, m, "alice", "id -un"); got != "alice" {
+		if got := drivertest.Sh(t, m, "alice", "id -un"); got != "alice" {
 			t.Errorf("alice is %q", got)
 		}
 		if err := m.Destroy(t.Context()); !errors.Is(err, errNotOurs) {

@@ -2,10 +2,7 @@ package vagrant
 
 import (
 	"bufio"
-	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,10 +11,9 @@ import (
 	"time"
 
 	"github.com/saigen-lab/saigen/assertions"
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/guest"
-	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
-	"github.com/saigen-lab/saigen/ledger"
 )
 
 // The test binary is saigen here: the agent in the machines, and a saigen that is killed.
@@ -57,7 +53,7 @@ func real(t *testing.T, labs ...*lab.Lab) bool {
 	}
 	for _, l := range labs {
 		if err := b.Prepare(t.Context(), l, t.Logf); err != nil {
-			t.Fatal(explain(err))
+			t.Fatal(drivertest.Explain(err))
 		}
 	}
 	args := []string{os.Args[0], "-test.run", "^" + t.Name() + "$", "-test.v", "-test.count", "1"}
@@ -83,66 +79,23 @@ func real(t *testing.T, labs ...*lab.Lab) bool {
 	return false
 }
 
-// host is a smaller image than the labs', with what the tests use.
-var host = lab.Image{Name: "host", Debian: "bookworm", Packages: []string{
-	"podman", "dbus-user-session", "slirp4netns", "uidmap", "aardvark-dns", "iptables", "iproute2", "iputils-ping",
-}}
-
-func oneMachine() *lab.Lab {
-	return &lab.Lab{Name: "one", Images: []lab.Image{host}, Machines: []lab.Machine{{
-		Name: "server", Image: "image.host",
-		Accounts: []lab.Account{{Name: "alice", Session: lab.SessionLinger}},
-	}}}
-}
-
-func twoMachines() *lab.Lab {
-	return &lab.Lab{Name: "two", Images: []lab.Image{host}, Machines: []lab.Machine{
-		{Name: "server", Image: "image.host"}, {Name: "client", Image: "image.host"},
-	}}
-}
-
 // bench is a driver with folders of its own.
 type bench struct {
 	*Driver
+	*drivertest.Place
+
 	dir string
 	id  lab.RunID
-	l   *ledger.Ledger
 }
 
-func (b *bench) runs() string { return filepath.Join(b.dir, "runs") }
-
-// newBench makes a driver for a run. Images are kept in the user's cache: building one takes minutes.
 func newBench(dir string, id lab.RunID) (*bench, error) {
-	cache := os.Getenv("SAIGEN_IMAGE_CACHE")
-	if cache == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return nil, err
-		}
-		cache = filepath.Join(user, "saigen")
-	}
-	b := &bench{dir: dir, id: id}
-	if err := os.MkdirAll(filepath.Join(b.runs(), string(id)), 0o700); err != nil {
-		return nil, err
-	}
-	var err error
-	if b.l, err = ledger.Open(filepath.Join(b.runs(), string(id)), id, Undoers()...); err != nil {
-		return nil, err
-	}
-	self, err := os.Executable()
+	p, err := drivertest.NewPlace(dir, id, Undoers()...)
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	b.Driver = New(Options{
-		Self:    self,
-		Images:  image.New(cache, log),
-		Runtime: filepath.Join(dir, "r"),
-		Scratch: func(id lab.RunID) string { return filepath.Join(b.runs(), string(id)) },
-		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return b.l, nil },
-		Log:     log,
-	})
-	return b, nil
+	return &bench{Place: p, dir: dir, id: id, Driver: New(Options{
+		Self: p.Self, Images: p.Images, Runtime: p.Runtime(), Scratch: p.Scratch, Ledger: p.LedgerOf, Log: p.Log,
+	})}, nil
 }
 
 func open(t *testing.T, id lab.RunID, l *lab.Lab) *bench {
@@ -151,48 +104,8 @@ func open(t *testing.T, id lab.RunID, l *lab.Lab) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := b.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := b.Prepare(t.Context(), l, t.Logf); err != nil {
-		t.Fatal(explain(err))
-	}
+	drivertest.Open(t, b, l)
 	return b
-}
-
-// explain says all that an error knows.
-func explain(err error) string {
-	var infra *lab.InfraError
-	if errors.As(err, &infra) {
-		return fmt.Sprintf("%v\nhint: %s\n%s", err, infra.Hint, infra.Tail)
-	}
-	return err.Error()
-}
-
-func begin(t *testing.T, b *bench, l *lab.Lab, i int) lab.Running {
-	t.Helper()
-	began := time.Now()
-	m, err := b.Start(t.Context(), b.id, l, l.Machines[i])
-	if err != nil {
-		t.Fatal(explain(err))
-	}
-	t.Logf("%s up in %.1f s", m.Ref(), time.Since(began).Seconds())
-	return m
-}
-
-func sh(t *testing.T, m lab.Running, account, script string) string {
-	t.Helper()
-	cmd := lab.Command{Argv: []string{"sh", "-c", script}, Account: account}
-	res, err := m.Run(t.Context(), cmd)
-	if err == nil {
-		err = res.Err(cmd)
-	}
-	if err != nil {
-		t.Fatalf("%s: %v", m.Ref(), err)
-	}
-	return strings.TrimSpace(string(res.Stdout))
 }
 
 // libvirtHas is everything that libvirt knows: nothing, on a fresh one.
@@ -225,22 +138,10 @@ func nothingLeft(t *testing.T) {
 
 // abandon is a saigen that is killed in the middle of a run.
 func abandon(dir string) {
-	err := func() error {
-		b, err := newBench(dir, "t-killed")
-		if err != nil {
-			return err
-		}
-		l := oneMachine()
-		if err := b.Prepare(context.Background(), l, func(string, ...any) {}); err != nil {
-			return err
-		}
-		_, err = b.Start(context.Background(), b.id, l, l.Machines[0])
-		return err
-	}()
+	b, err := newBench(dir, "t-killed")
 	if err != nil {
-		fmt.Fprintln(os.Stdout, explain(err))
+		fmt.Fprintln(os.Stdout, err)
 		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stdout, "up")
-	select {}
+	drivertest.Abandon(b, b.id, drivertest.OneMachine())
 }
