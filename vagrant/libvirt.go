@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -226,10 +227,39 @@ func listVolumes(ctx context.Context, e *environment) ([]string, error) {
 	return all, nil
 }
 
-func (libvirt) close(ctx context.Context, e *environment) error {
+// lateTime is how long libvirt may work on what Vagrant had asked of it when it was killed: before it defines its first
+// domain it asks QEMU what that can do, which takes seconds on a busy host.
+const (
+	lateTime  = 15 * time.Second
+	lateEvery = 200 * time.Millisecond
+)
+
+// close removes everything, and looks; what came meanwhile it removes too.
+func (v libvirt) close(ctx context.Context, e *environment) error {
 	if e.Libvirt == nil {
 		return nil
 	}
+	limited, cancel := context.WithTimeout(ctx, lateTime)
+	defer cancel()
+	tick := time.NewTicker(lateEvery)
+	defer tick.Stop()
+	for {
+		if err := v.removeAll(ctx, e); err != nil {
+			return err
+		}
+		left := verifyGone(ctx, e)
+		if left == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-limited.Done():
+			return left
+		}
+	}
+}
+
+func (libvirt) removeAll(ctx context.Context, e *environment) error {
 	uri := e.Libvirt.URI
 	if err := removeDomains(ctx, e, func(name string) bool { return strings.HasPrefix(name, e.Name+"_") }); err != nil {
 		return err
@@ -238,16 +268,14 @@ func (libvirt) close(ctx context.Context, e *environment) error {
 		return err
 	}
 	networks, err := names(ctx, uri, "net-list")
-	if err != nil {
+	if err != nil || !slices.Contains(networks, e.Name) {
 		return err
 	}
-	if slices.Contains(networks, e.Name) {
-		_, stopErr := virsh(ctx, uri, "net-destroy", e.Name) // an error when it is not active
-		if _, err := virsh(ctx, uri, "net-undefine", e.Name); err != nil {
-			return errors.Join(err, stopErr)
-		}
+	_, stopErr := virsh(ctx, uri, "net-destroy", e.Name) // an error when it is not active
+	if _, err := virsh(ctx, uri, "net-undefine", e.Name); err != nil {
+		return errors.Join(err, stopErr)
 	}
-	return verifyGone(ctx, e)
+	return nil
 }
 
 func (libvirt) findsAll() bool { return true }
