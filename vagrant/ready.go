@@ -43,7 +43,11 @@ func (d *Driver) readiness(v *machine, m lab.Machine, p *prepared) []driver.Requ
 			Wait: v.callIt,
 		})
 	}
-	all = append(all, driver.Booted("box", v.Run))
+	all = append(all, driver.Booted("box", v.Run), driver.Requirement{
+		What: "its clock is right", // a machine that boots reads whole seconds from its clock
+		Hint: "a time service in the machine may set it to another time: timedatectl says what it is set by",
+		Wait: func(ctx context.Context) error { return v.guest.Resume(ctx, 0) },
+	})
 	if disk, ok := p.services[m.Name]; ok {
 		all = append(all, driver.Requirement{
 			What: "the services' images are there",

@@ -65,7 +65,7 @@ func TestMachineWithoutAgent(t *testing.T) {
 	if !errors.As(err, &infra) {
 		t.Fatalf("the error is %v", err)
 	}
-	if want := "cannot start machine.server: requirement 1 of 4 does not hold: saigen's agent answers"; infra.What != want {
+	if want := "cannot start machine.server: requirement 1 of 5 does not hold: saigen's agent answers"; infra.What != want {
 		t.Errorf("the error says %q", infra.What)
 	}
 	if !strings.Contains(err.Error(), "Permission denied (publickey).") || !strings.Contains(infra.Tail, "it boots") || infra.Hint == "" {
