@@ -1,21 +1,16 @@
 package diff_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/saigen-lab/saigen/container"
 	"github.com/saigen-lab/saigen/diff"
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/guest"
-	"github.com/saigen-lab/saigen/image"
 	"github.com/saigen-lab/saigen/lab"
-	"github.com/saigen-lab/saigen/ledger"
 )
 
 // TestMain makes this test binary the agent in its machines, and the engine of the container driver.
@@ -38,31 +33,13 @@ func realMachine(t *testing.T, debian string) lab.Running {
 	if os.Getenv("SAIGEN_REAL") != "1" {
 		t.Skip("starts real machines; set SAIGEN_REAL=1")
 	}
-	dir := t.TempDir()
 	id := lab.RunID(fmt.Sprintf("t-diff-%s-%d", debian, os.Getpid()))
-	folder := filepath.Join(dir, "runs", string(id))
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	undo, err := ledger.Open(folder, id, container.Undoers()...)
+	p, err := drivertest.NewPlace(t.TempDir(), id, container.Undoers()...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.DiscardHandler)
 	driver := container.New(container.Options{
-		Self: self, Images: image.New(imageCache(t), log), Runtime: filepath.Join(dir, "r"),
-		Scratch: func(lab.RunID) string { return folder },
-		Ledger:  func(lab.RunID) (*ledger.Ledger, error) { return undo, nil },
-		Log:     log,
-	})
-	t.Cleanup(func() {
-		if err := driver.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
+		Self: p.Self, Images: p.Images, Runtime: p.Runtime(), Scratch: p.Scratch, Ledger: p.LedgerOf, Log: p.Log,
 	})
 	packages := []string{"aardvark-dns", "dbus-user-session", "netavark", "podman", "podman-compose", "uidmap"}
 	if debian == "bookworm" {
@@ -76,46 +53,8 @@ func realMachine(t *testing.T, debian string) lab.Running {
 			{Name: "alice", Session: lab.SessionLinger}, {Name: "bob", Session: lab.SessionLinger}, {Name: "carol", Session: lab.SessionLogin},
 		}}},
 	}
-	if err := driver.Prepare(t.Context(), l, t.Logf); err != nil {
-		t.Fatal(explain(err))
-	}
-	m, err := driver.Start(t.Context(), id, l, l.Machines[0])
-	if err != nil {
-		t.Fatal(explain(err))
-	}
-	return m
-}
-
-func explain(err error) string {
-	if e := (*lab.InfraError)(nil); errors.As(err, &e) {
-		return fmt.Sprintf("%v\n%s\n%s", e, e.Hint, e.Tail)
-	}
-	return err.Error()
-}
-
-// imageCache is the user's: building an image takes minutes.
-func imageCache(t *testing.T) string {
-	t.Helper()
-	if cache := os.Getenv("SAIGEN_IMAGE_CACHE"); cache != "" {
-		return cache
-	}
-	user, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(user, "saigen")
-}
-
-func run(t *testing.T, m lab.Running, account, line string) {
-	t.Helper()
-	cmd := lab.Command{Argv: []string{"sh", "-c", line}, Account: account}
-	res, err := m.Run(t.Context(), cmd)
-	if err == nil {
-		err = res.Err(cmd)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	drivertest.Open(t, driver, l)
+	return drivertest.Start(t, driver, id, l, 0)
 }
 
 func compare(t *testing.T, m lab.Running, a, b string) []string {
@@ -171,7 +110,7 @@ func TestRealAccounts(t *testing.T) {
 					"rm -r $XDG_RUNTIME_DIR/containers/networks/aardvark-dns", "container dns: net: app: - / 1 address"},
 				{"no linger", "", "loginctl disable-linger bob", "", "session: linger: yes / no"},
 			} {
-				run(t, m, c.as, c.do)
+				drivertest.Sh(t, m, c.as, c.do)
 				lines := compare(t, m, "alice", "bob")
 				text := strings.Join(lines, "\n")
 				t.Logf("%s:\n%s", c.name, text)
@@ -179,7 +118,7 @@ func TestRealAccounts(t *testing.T) {
 					t.Errorf("%s: %q is not among the first five lines of\n%s", c.name, c.cause, text)
 				}
 				if c.undo != "" {
-					run(t, m, c.as, c.undo)
+					drivertest.Sh(t, m, c.as, c.undo)
 				}
 			}
 			lines := compare(t, m, "alice", "carol")

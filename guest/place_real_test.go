@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/guest"
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -35,7 +36,7 @@ func ask[T any](t *testing.T, c *guest.Client, settings map[string]any) T {
 		}
 	})
 	if err != nil {
-		t.Fatal(explain(err))
+		t.Fatal(drivertest.Explain(err))
 	}
 	if last.Err != "" {
 		t.Fatalf("%v: %s", settings, last.Err)

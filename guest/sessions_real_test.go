@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/guest"
 	"github.com/saigen-lab/saigen/lab"
 )
@@ -46,17 +47,9 @@ func text(t *testing.T, c *guest.Client, account, script string) string {
 		err = r.Err(cmd)
 	}
 	if err != nil {
-		t.Fatalf("as %q: %s", account, explain(err))
+		t.Fatalf("as %q: %s", account, drivertest.Explain(err))
 	}
 	return strings.TrimSpace(string(r.Stdout))
-}
-
-func explain(err error) string {
-	var infra *lab.InfraError
-	if errors.As(err, &infra) {
-		return fmt.Sprintf("%v\n%s", err, infra.Tail)
-	}
-	return err.Error()
 }
 
 // TestRealSessions is docs/sessions.md as a test.
@@ -67,7 +60,7 @@ func TestRealSessions(t *testing.T) {
 	t.Run("again", func(t *testing.T) {
 		before := text(t, c, "", holders)
 		if err := c.AddAccounts(t.Context(), accounts); err != nil {
-			t.Fatal(explain(err))
+			t.Fatal(drivertest.Explain(err))
 		}
 		if after := text(t, c, "", holders); after != before {
 			t.Errorf("adding the same accounts changed the holders from\n%s\nto\n%s", before, after)
@@ -115,7 +108,7 @@ func TestRealSessions(t *testing.T) {
 			!strings.Contains(infra.Tail, "user@1000.service") {
 			t.Errorf("got %v", err)
 		} else {
-			t.Logf("%s", explain(err))
+			t.Logf("%s", drivertest.Explain(err))
 		}
 	})
 }
@@ -199,7 +192,7 @@ func TestRealRoundTrip(t *testing.T) {
 		for range 300 {
 			began := time.Now()
 			if _, err := c.Run(t.Context(), lab.Command{Argv: []string{"true"}, Account: a}); err != nil {
-				t.Fatal(explain(err))
+				t.Fatal(drivertest.Explain(err))
 			}
 			if took := time.Since(began); best == 0 || took < best {
 				best = took
@@ -216,7 +209,7 @@ func TestRealRoundTrip(t *testing.T) {
 func TestRealLoggedIn(t *testing.T) {
 	c := realMachine(t)
 	if err := c.AddAccounts(t.Context(), append(accounts, lab.Account{Name: "ter", Session: lab.SessionSu, LoggedIn: true})); err != nil {
-		t.Fatal(explain(err))
+		t.Fatal(drivertest.Explain(err))
 	}
 	const facts = `echo "runtime=$XDG_RUNTIME_DIR"; grep -o user-[0-9]*.slice/session /proc/self/cgroup; stat -c %U /run/user/$(id -u); systemctl is-active user@$(id -u).service`
 	if got := text(t, c, "ter", facts); got != "runtime=\nuser-0.slice/session\nter\nactive" {

@@ -22,8 +22,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/saigen-lab/saigen/driver/drivertest"
 	"github.com/saigen-lab/saigen/guest"
-	"github.com/saigen-lab/saigen/image"
 )
 
 // The smallest VM that has an agent: a kernel, and this test binary as its init. It boots in seconds without KVM.
@@ -265,7 +265,11 @@ func (v *vm) save(t *testing.T) string {
 // vmFiles returns a kernel, and an initrd made of its modules and this binary with the libraries that it needs.
 func vmFiles(t *testing.T) (kernel, initrd string) {
 	t.Helper()
-	k, err := image.New(imageCache(t), slog.New(slog.DiscardHandler)).Kernel(t.Context(), "bookworm", "", t.Logf)
+	images, err := drivertest.Images(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := images.Kernel(t.Context(), "bookworm", "", t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,14 +51,6 @@ type Place struct {
 
 // NewPlace makes it in dir. Images are kept in the user's cache: building one takes minutes.
 func NewPlace(dir string, id lab.RunID, undoers ...ledger.Option) (*Place, error) {
-	cache := os.Getenv("SAIGEN_IMAGE_CACHE")
-	if cache == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return nil, err
-		}
-		cache = filepath.Join(user, "saigen")
-	}
 	p := &Place{dir: dir, Log: slog.New(slog.DiscardHandler)}
 	if err := os.MkdirAll(p.Scratch(id), 0o700); err != nil {
 		return nil, err
@@ -73,8 +65,21 @@ func NewPlace(dir string, id lab.RunID, undoers ...ledger.Option) (*Place, error
 	if flag.Parsed() && testing.Verbose() { // Abandon comes before the flags
 		p.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	p.Images = image.New(cache, p.Log)
-	return p, nil
+	p.Images, err = Images(p.Log)
+	return p, err
+}
+
+// Images is the user's cache.
+func Images(log *slog.Logger) (*image.Cache, error) {
+	cache := os.Getenv("SAIGEN_IMAGE_CACHE")
+	if cache == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return nil, err
+		}
+		cache = filepath.Join(user, "saigen")
+	}
+	return image.New(cache, log), nil
 }
 
 // Runs has a folder for each run, the ledger in it.
