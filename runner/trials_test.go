@@ -153,6 +153,8 @@ func TestCapacity(t *testing.T) {
 		{"memory", 5 * gib, 8, lab.Machine{Name: "m"}, 2, "2 trials side by side instead of 4: each needs 2048 MiB of memory for the machines of its two arms, and the host has 5120 MiB"},
 		{"declared memory", 5 * gib, 8, lab.Machine{Name: "m", Memory: "512MiB"}, 4, ""},
 		{"cores", 16 * gib, 6, lab.Machine{Name: "m", CPUs: 2}, 3, "3 trials side by side instead of 4: each needs 2 of the host's 6 cores"},
+		{"machines that wait", 16 * gib, 2, lab.Machine{Name: "m"}, 4, ""},
+		{"one core", 16 * gib, 1, lab.Machine{Name: "m"}, 2, "2 trials side by side instead of 4: each needs 0.5 of the host's 1 cores"},
 		{"neither", gib, 1, lab.Machine{Name: "m", CPUs: 2}, 1, "1 trials side by side instead of 4"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
