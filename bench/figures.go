@@ -119,6 +119,9 @@ func (m *measured) of(what statistic) float64 {
 	return median(m.Saigen)
 }
 
+// notMet is the outcome of a line that is over one of its budgets.
+const notMet = "**not met**"
+
 // outcome is what the table says of a line's budgets.
 func (m *measured) outcome(budgets []budget) string {
 	if len(budgets) == 0 {
@@ -129,7 +132,7 @@ func (m *measured) outcome(budgets []budget) string {
 		case math.IsNaN(got):
 			return "not measured"
 		case got > b.most:
-			return "**not met**"
+			return notMet
 		}
 	}
 	return "met"

@@ -17,6 +17,9 @@ saigen's median by that of the other.
 
 `)
 	b.WriteString(table(f, groups))
+	if rest := unmet(f, groups); rest != "" {
+		b.WriteString("\n## What is left where a budget is not met\n\n" + rest)
+	}
 	b.WriteString("\n## What was measured, and against what\n\n")
 	for _, l := range linesOf(groups) {
 		fmt.Fprintf(&b, "- **%s** (`ONLY=%s`): %s Against: %s\n", l.what, l.name, l.saigen, l.hand)
@@ -61,6 +64,17 @@ func table(f *figures, groups []group) string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %s | %d | %s | %s |\n", l.what, or(strings.Join(budgets, ", "), "–"),
 			l.unit.text(median(m.Saigen)), l.unit.text(percentile(m.Saigen, 0.95)), len(m.Saigen),
 			l.unit.text(median(m.Hand)), len(m.Hand), times(m.of(ratio)), m.outcome(l.budgets))
+	}
+	return b.String()
+}
+
+// unmet says of each budget that is not met what takes the time.
+func unmet(f *figures, groups []group) string {
+	var b strings.Builder
+	for _, l := range linesOf(groups) {
+		if m := f.Lines[l.name]; m != nil && l.rest != "" && m.outcome(l.budgets) == notMet {
+			fmt.Fprintf(&b, "- **%s**: %s\n", l.what, l.rest)
+		}
 	}
 	return b.String()
 }

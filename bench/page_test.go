@@ -73,6 +73,26 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// Where a budget is not met the page says what takes the time, and nowhere else.
+func TestUnmet(t *testing.T) {
+	f := someFigures()
+	if text := page(f, allGroups()); strings.Contains(text, "What is left") || unmet(f, allGroups()) != "" {
+		t.Errorf("nothing is to be explained:\n%s", text)
+	}
+	f.Lines["trip-vm"] = &measured{Saigen: []float64{0.006}}
+	if text := unmet(f, allGroups()); !strings.HasPrefix(text, "- **command round trip, VM**: without KVM,") || strings.Count(text, "\n") != 1 {
+		t.Errorf("one line is to be explained, not:\n%s", text)
+	}
+	if text := page(f, allGroups()); !strings.Contains(text, unmet(f, allGroups())) {
+		t.Errorf("the page explains nothing:\n%s", text)
+	}
+	for _, l := range linesOf(allGroups()) {
+		if len(l.budgets) == 0 && l.rest != "" {
+			t.Errorf("%s has no budget", l.name)
+		}
+	}
+}
+
 // A figure that is changed by hand is noticed, wherever that is done.
 func TestSeal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "performance.json")
