@@ -28,9 +28,6 @@ type Scope struct {
 // namespaces of those, mounts, links, cgroups and files with the id in their name. Another saigen's things never count.
 func OfRun(run lab.RunID) Scope { return Scope{run: run} }
 
-// Everything counts every difference. It is for tests on a host where nothing else happens.
-func Everything() Scope { return Scope{anything: true} }
-
 // EverythingOf counts every difference, but of processes and their namespaces only those in a cgroup of the v2 hierarchy,
 // in which saigen was started, and those of the run: other processes come and go on every host. cgroup is its name below the root.
 func EverythingOf(cgroup string, run lab.RunID) Scope {

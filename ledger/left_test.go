@@ -57,7 +57,7 @@ func TestLeft(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("left:\n%q\nwant:\n%q", got, want)
 	}
-	if all := before.Left(after, Everything()); len(all) != 16 {
+	if all := before.Left(after, Scope{anything: true}); len(all) != 16 {
 		t.Errorf("%d differences: %v", len(all), all)
 	}
 	after.processes["25 5"] = process{pid: 25, name: "stray", cgroups: "/\n/saigen-test-7\n"}
@@ -71,7 +71,7 @@ func TestLeft(t *testing.T) {
 	if want := []string{"process 1 (reborn)", "process 20 (conmon)", "process 21 (qemu)", "process 25 (stray)"}; !slices.Equal(strays, want) {
 		t.Errorf("of everything in a cgroup and the run, left are %q, want %q", strays, want)
 	}
-	if none := after.Left(after, Everything()); len(none) != 0 {
+	if none := after.Left(after, Scope{anything: true}); len(none) != 0 {
 		t.Errorf("a host differs from itself: %v", none)
 	}
 }

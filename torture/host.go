@@ -32,6 +32,8 @@ type host struct {
 	env        []string // of saigen, besides this process's own
 	say        func(format string, args ...any)
 	prefix     []string // of saigen's command line: what puts it where it sees the host as a scenario wants it
+	groups     *ledger.Hierarchy
+	group      *os.File // cgroup in which every saigen begins: what it leaves behind can be told from what else happens on the host
 
 	before ledger.Inventory
 }
@@ -48,12 +50,26 @@ func openHost(o options, repository string) (*host, error) {
 	if _, err := os.Stat(o.saigen); err != nil {
 		return nil, fmt.Errorf("cannot find saigen: %w; make build makes it", err)
 	}
-	dir, err := os.MkdirTemp("", "saigen-torture-")
-	if err != nil {
+	h := &host{options: o, repository: repository}
+	if h.groups, err = ledger.OpenHierarchy(); err != nil {
 		return nil, err
 	}
-	return &host{options: o, repository: repository, dir: dir, cache: filepath.Join(dir, "cache")}, nil
+	if h.group, err = h.groups.Make(fmt.Sprintf("saigen-torture-%d", os.Getpid())); err != nil {
+		return nil, errors.Join(err, h.groups.Close())
+	}
+	if h.dir, err = os.MkdirTemp("", "saigen-torture-"); err != nil {
+		return nil, errors.Join(err, h.ungroup(context.Background()))
+	}
+	h.cache = filepath.Join(h.dir, "cache")
+	return h, nil
 }
+
+// ungroup removes the cgroup, and every process that is still in it.
+func (h *host) ungroup(ctx context.Context) error {
+	return errors.Join(h.group.Close(), h.groups.Remove(ctx, h.groupName()), h.groups.Close())
+}
+
+func (h *host) groupName() string { return filepath.Base(h.group.Name()) }
 
 // close removes what is left of any run, and the folders.
 func (h *host) close(ctx context.Context) error {
@@ -64,6 +80,7 @@ func (h *host) close(ctx context.Context) error {
 		one := h.with("XDG_CACHE_HOME="+h.cache, "XDG_STATE_HOME="+s)
 		errs = append(errs, one.remove(ctx))
 	}
+	errs = append(errs, h.ungroup(ctx))
 	if errors.Join(errs...) != nil { // what the ledgers in it name can be removed by hand then
 		return fmt.Errorf("cannot clean up; %s stays: %w", h.dir, errors.Join(errs...))
 	}
@@ -165,6 +182,7 @@ func (h *host) command(args ...string) *exec.Cmd {
 	argv := append(append(slices.Clone(h.prefix), h.options.saigen), args...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = h.dir, append(os.Environ(), h.env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(h.group.Fd())}
 	return cmd
 }
 
@@ -192,7 +210,7 @@ type process struct {
 func (h *host) start(args ...string) (*process, error) {
 	p := &process{h: h, args: args, cmd: h.command(args...), there: h.folders(), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.stderr
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ^C at the terminal is torture's alone
+	p.cmd.SysProcAttr.Setpgid = true // ^C at the terminal is torture's alone
 	p.began = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start saigen: %w", err)
@@ -294,9 +312,10 @@ func (h *host) right(run lab.RunID) error {
 // settles is how long what was killed may take to be gone.
 const settles = 10 * time.Second
 
-// left lists what the host has more of than before, of a run; when the host is not shared, whatever it is of.
+// left lists what the host has more of than before, of a run; when the host is not shared, whatever it is of, but processes
+// that no saigen has started.
 func (h *host) left(ctx context.Context, run lab.RunID) ([]string, error) {
-	scope := ledger.Everything()
+	scope := ledger.EverythingOf(h.groupName(), run)
 	if sharedHost() {
 		scope = ledger.OfRun(run)
 	}

@@ -91,5 +91,5 @@ func (m machine) compared() string {
 	if m.Shared {
 		return "what carries the run's id: other things ran on the host"
 	}
-	return "everything: nothing else ran on the host"
+	return "everything; of processes, what saigen had started"
 }

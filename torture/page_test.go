@@ -49,7 +49,7 @@ func TestPageSaysWhatWasCounted(t *testing.T) {
 		"- sweep, conmon: 2 × exit code 3; 1 × exit code 0\n",
 		"- saigen run, container at ledger 2: left: process 7 (conmon); file /run/x\n",
 		"podman 4.3.1, ",
-		"| sweep | 1 |  | 2026-01-02 |  | 1m1s | everything: nothing else ran on the host |\n",
+		"| sweep | 1 |  | 2026-01-02 |  | 1m1s | everything; of processes, what saigen had started |\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
