@@ -214,7 +214,7 @@ func TestRealStoppedBuild(t *testing.T) {
 	c := New(t.TempDir(), slog.New(slog.NewTextHandler(t.Output(), nil))) // its path is how its processes are found
 	before := mounts(t)
 	killed := exec.Command(os.Args[0], "-test.run=^TestRealStoppedBuild$")
-	killed.Env = append(os.Environ(), "SAIGEN_IMAGE_KILLED="+c.dir)
+	killed.Env = append(os.Environ(), "SAIGEN_IMAGE_KILLED="+c.dir, "TMPDIR="+t.TempDir()) // TestMain is killed with it
 	if err := killed.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func TestOtherProcess(t *testing.T) {
 	c := testCache(t)
 	entryOf(t, c, KindDisk, "aa", 1, time.Hour)
 	other := exec.Command(os.Args[0], "-test.run=^TestOtherProcess$")
-	other.Env = append(os.Environ(), "SAIGEN_IMAGE_HOLD="+c.dir)
+	other.Env = append(os.Environ(), "SAIGEN_IMAGE_HOLD="+c.dir, "TMPDIR="+t.TempDir()) // it is killed, and TestMain with it
 	if _, err := other.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
