@@ -7,21 +7,13 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/saigen-lab/saigen/labtest"
 )
 
 // standIn starts a process that looks like a QEMU of the folder: as many words, and none of its work.
-func standIn(t *testing.T, folder string, files ...*os.File) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command("sh", "-c", "read forever", "-pidfile", filepath.Join(folder, pidFile))
-	if _, err := cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	cmd.ExtraFiles = files
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	return cmd
+func standIn(t *testing.T, folder string) *exec.Cmd {
+	return labtest.Idle(t, "/bin/sh", "sh", "-pidfile", filepath.Join(folder, pidFile))
 }
 
 func TestUndoKillsThoseOfTheFolderOnly(t *testing.T) {

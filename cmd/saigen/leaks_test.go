@@ -5,12 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/saigen-lab/saigen/lab"
+	"github.com/saigen-lab/saigen/labtest"
 	"github.com/saigen-lab/saigen/ledger"
 	"github.com/saigen-lab/saigen/runner"
 )
@@ -64,15 +64,8 @@ func TestLookForLeaks(t *testing.T) {
 	// Of another state folder, which only a process shows.
 	elsewhere := filepath.Join(root, "other", "saigen", "runs")
 	must(open(elsewhere, foreignRun).Close())
-	start := func(argv ...string) {
-		sleep, err := exec.LookPath("sleep")
-		must(err)
-		c := &exec.Cmd{Path: sleep, Args: argv}
-		must(c.Start())
-		t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
-	}
-	start("saigen-"+strayRun, "600")
-	start(filepath.Join(elsewhere, foreignRun, "scratch", "sleep"), "600")
+	labtest.Idle(t, "/bin/sh", "saigen-"+strayRun)
+	labtest.Idle(t, "/bin/sh", filepath.Join(elsewhere, foreignRun, "scratch", "sh"))
 
 	w := &world{log: slog.New(slog.DiscardHandler)}
 	s := w.lookForLeaks(t.Context(), p)
