@@ -62,12 +62,13 @@ OOMScoreAdjust=-900
 WantedBy=multi-user.target
 `
 
-// masked are units that have no place in a machine that lives for minutes, has no way out and nobody at its console.
+// masked are units that have no place in a machine that lives for minutes, has no way out and nobody at its console. One whose
+// clock steps by days when it goes on from a snapshot would remove files of /tmp for their age in the middle of an arm.
 var masked = []string{
 	"apt-daily.service", "apt-daily.timer", "apt-daily-upgrade.service", "apt-daily-upgrade.timer",
 	"dpkg-db-backup.service", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
 	"getty.target", "man-db.timer", "podman-auto-update.service", "podman-auto-update.timer",
-	"systemd-firstboot.service", "systemd-networkd-wait-online.service",
+	"systemd-firstboot.service", "systemd-networkd-wait-online.service", "systemd-tmpfiles-clean.timer",
 }
 
 // hostsOwn are units that change the kernel. In a system container that is the kernel of the host, which must stay as
