@@ -32,7 +32,7 @@ type agent struct {
 }
 
 func newAgent(kinds []lab.Kind[lab.Observer], log *slog.Logger) *agent {
-	a := &agent{kinds: map[string]func() lab.Observer{}, log: log, build: Build(), sessions: newSessions(log), logs: newLogTails(), kernel: linux{}, pacer: newPacer(processorTime)}
+	a := &agent{kinds: map[string]func() lab.Observer{}, log: log, build: Build(), sessions: newSessions(log), logs: newLogTails(), kernel: newLinux(), pacer: newPacer(processorTime)}
 	for _, k := range kinds {
 		a.kinds[k.Name] = k.New
 	}

@@ -42,7 +42,7 @@ type frameReader struct {
 }
 
 func newFrameReader(r io.Reader) *frameReader {
-	return &frameReader{r: bufio.NewReaderSize(r, chunk+5)}
+	return &frameReader{r: bufio.NewReader(r)} // what is larger than its buffer goes past it
 }
 
 // next returns the next frame. The payload is valid until the following call. At the end of the stream the error is

@@ -102,13 +102,17 @@ func hostThere(fd uintptr) bool {
 }
 
 // ports finds the machine's ports and serves them. There is no udev to tell when one comes, and a driver's module may
-// be loaded late, so it looks again: often while the machine comes up, until it has them all. A machine that is saved soon
-// after it came up would look that often in each of its copies.
+// be loaded late, so it looks again: often while the machine comes up, and not at all while it has them all. Where the
+// machine is saved, each of its copies would begin with such a look.
 type ports struct {
 	agent *agent
 	class string // "/sys/class/virtio-ports"
 	dev   string // "/dev"
 	open  func(path string) (hostPipe, error)
+
+	often, seldom time.Duration // between looks
+
+	ended chan struct{} // a port is served no more
 
 	mu     sync.Mutex
 	served map[string]bool // by device
@@ -117,8 +121,8 @@ type ports struct {
 
 func newPorts(a *agent) *ports {
 	return &ports{
-		agent: a, class: "/sys/class/virtio-ports", dev: "/dev", open: openPort,
-		served: map[string]bool{}, failed: map[string]string{},
+		agent: a, class: "/sys/class/virtio-ports", dev: "/dev", open: openPort, often: lookOften, seldom: lookSeldom,
+		ended: make(chan struct{}, 1), served: map[string]bool{}, failed: map[string]string{},
 	}
 }
 
@@ -141,16 +145,21 @@ func (s *ports) serve(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	began := time.Now()
-	tick := time.NewTicker(lookOften)
+	tick := time.NewTicker(s.often)
 	defer tick.Stop()
-	for often := true; ; {
-		s.look(ctx, &all)
-		if often && (s.all() || time.Since(began) > comingUp) {
-			often = false
-			tick.Reset(lookSeldom)
+	s.look(ctx, &all)
+	for complete := false; ; {
+		switch {
+		case s.all():
+			complete = true
+			tick.Stop()
+		case complete || time.Since(began) > comingUp:
+			tick.Reset(s.seldom)
 		}
 		select {
 		case <-tick.C:
+			s.look(ctx, &all)
+		case <-s.ended: // it is looked for again in a while
 		case <-ctx.Done():
 			return
 		}
@@ -191,8 +200,12 @@ func (s *ports) look(ctx context.Context, all *sync.WaitGroup) {
 				s.agent.log.Warn("port ended", "device", device, "error", err)
 			}
 			s.mu.Lock()
-			defer s.mu.Unlock()
 			delete(s.served, device)
+			s.mu.Unlock()
+			select {
+			case s.ended <- struct{}{}:
+			default: // it is known already that one has
+			}
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -283,6 +284,8 @@ func TestPort(t *testing.T) {
 	}
 	echo(t, last)
 	_ = last.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.waits > 1000 {
 		t.Errorf("the agent looked %d times for a host", w.waits)
 	}
@@ -392,4 +395,82 @@ func TestPortsAreFound(t *testing.T) {
 	if len(opened) > 0 {
 		t.Errorf("opened %s too", <-opened)
 	}
+}
+
+// still is a port that no host connects to, until it ends.
+type still struct {
+	hostPipe
+	ended chan struct{}
+}
+
+func (s still) Read([]byte) (int, error) { return 0, io.EOF }
+func (s still) Close() error             { return nil }
+func (s still) connected() bool          { return false }
+func (s still) await() error             { <-s.ended; return io.ErrClosedPipe }
+
+// TestPortsAreLookedForAgain: not while all are there, and again after one has ended.
+func TestPortsAreLookedForAgain(t *testing.T) {
+	s := newPorts(newAgent(nil, quiet()))
+	s.class, s.often, s.seldom = t.TempDir(), time.Millisecond, time.Millisecond
+	add := func(device, name string) {
+		if err := os.Mkdir(filepath.Join(s.class, device), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(s.class, device, "name"), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type one struct {
+		device string
+		still
+	}
+	opened := make(chan one, 2*Ports)
+	s.open = func(path string) (hostPipe, error) {
+		o := one{filepath.Base(path), still{ended: make(chan struct{})}}
+		opened <- o
+		return o, nil
+	}
+	for n := range Ports {
+		add(fmt.Sprint("vport", n), fmt.Sprint(PortName, n))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var served sync.WaitGroup
+	served.Go(func() { s.serve(ctx) })
+	var all []one
+	next := func() one {
+		t.Helper()
+		select {
+		case o := <-opened:
+			all = append(all, o)
+		case <-time.After(10 * time.Second):
+			t.Fatalf("only %d ports were opened", len(all))
+		}
+		return all[len(all)-1]
+	}
+	for range Ports {
+		next()
+	}
+	add("late", PortName+"late")
+	tick := time.NewTicker(s.often)
+	defer tick.Stop()
+	for range 50 { // of the looks that there must not be
+		<-tick.C
+	}
+	if len(opened) > 0 {
+		t.Fatalf("it looked for ports while it had them all, and opened %s", (<-opened).device)
+	}
+	close(all[0].ended)
+	again := map[string]bool{}
+	for range 2 {
+		again[next().device] = true
+	}
+	if !again["late"] || !again[all[0].device] {
+		t.Errorf("after %s ended it opened %v", all[0].device, again)
+	}
+	cancel()
+	for _, o := range all[1:] {
+		close(o.ended)
+	}
+	served.Wait()
 }

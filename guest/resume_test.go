@@ -16,6 +16,8 @@ type frozen struct {
 	mu      sync.Mutex
 	off     time.Duration
 	drift   time.Duration // comes back after each step
+	slow    time.Duration // is a step
+	asked   int           // for the time
 	entropy []string
 	fail    error
 }
@@ -23,10 +25,12 @@ type frozen struct {
 func (f *frozen) now() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked++
 	return time.Now().Add(f.off)
 }
 
 func (f *frozen) step(by time.Duration) error {
+	<-time.After(f.slow)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.off += by + f.drift
@@ -76,6 +80,21 @@ func TestResume(t *testing.T) {
 			t.Errorf("resumed %d times with %q", a.resumed.Load(), k.entropy)
 		}
 		seeds[k.entropy[0]] = true
+	}
+}
+
+// TestResumeOfASlowMachine: where it is known by how much the clock is behind, a slow answer that agrees is enough; one that
+// does not is found out.
+func TestResumeOfASlowMachine(t *testing.T) {
+	for behind, enough := range map[time.Duration]bool{4 * time.Hour: true, 4*time.Hour - 2*time.Second: false} {
+		k := &frozen{off: -4 * time.Hour, slow: 3 * clockNear}
+		c, _ := resumed(t, k)
+		if err := c.Resume(t.Context(), behind); err != nil {
+			t.Fatal(err)
+		}
+		if k.off.Abs() > 500*time.Millisecond || (k.asked == 1) != enough {
+			t.Errorf("%v behind: the clock was asked for %d times, and is %v off", behind, k.asked, k.off)
+		}
 	}
 }
 

@@ -16,8 +16,10 @@ import (
 // kernel at the same time. The runtime keeps a thread that it has made.
 const threads = 32
 
-// makeThreads has the runtime make n threads now.
+// makeThreads has the runtime make n threads now. What processors it has is settled with that: the runtime would look every
+// second whether its cgroup has another share of them, and in every copy of a saved machine at once.
 func makeThreads(n int) {
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	var made, end sync.WaitGroup
 	end.Add(1)
 	for range n {
