@@ -88,7 +88,7 @@ func allGroups() []group {
 					name: "restore", what: "VM: restore → first command answered", unit: seconds, budgets: []budget{{middle, 0.25}, {p95, 0.5}},
 					saigen: "a machine with both stacks of the lab up, from the driver's Restore until the first command after it has been answered: the clock is set, random numbers are fresh.",
 					hand:   "QEMU with the same arguments and the same saved state (memory in a file, mapped privately; device state by `migrate_incoming` in its monitor; an overlay by qemu-img), until a shell on the serial console of that machine has answered the same command.",
-					rest:   "without KVM, QEMU translates anew whatever the machine executes when it goes on, by hand too. The rest is what the step of the clock wakes in the machine (systemd, D-Bus, logind).",
+					rest:   "without KVM, QEMU translates anew whatever the machine executes when it goes on, by hand too. The rest is what QEMU itself takes to start, and what the step of the clock wakes in the machine (systemd).",
 				},
 				{
 					name: "trip-vm", what: "command round trip, VM", unit: seconds, budgets: []budget{{middle, 0.005}},
