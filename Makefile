@@ -9,8 +9,9 @@ NOT_LOOKED_AT := bin/not-looked-at
 
 # What saigen's own driver needs of a Debian 12 host; saigen doctor checks the same and says what needs each.
 PACKAGES := podman runc conmon netavark aardvark-dns iptables iproute2 mmdebstrap uidmap ca-certificates
-# What the tests need besides: a C compiler for the race detector, a browser for the HTML report, and what the qemu driver needs.
-TEST_PACKAGES := gcc libc6-dev chromium qemu-system-x86 qemu-utils e2fsprogs
+# What the tests need besides: a C compiler for the race detector, a browser for the HTML report, a runtime that needs no cgroup,
+# and what the qemu driver needs.
+TEST_PACKAGES := gcc libc6-dev chromium crun qemu-system-x86 qemu-utils e2fsprogs
 # What is done by hand in the benchmarks needs besides.
 BENCH_PACKAGES := curl bind9-dnsutils qemu-system-x86 qemu-utils e2fsprogs
 # What the vagrant driver needs. Its tests have a libvirtd of their own, so that none of the host's is started.

@@ -3,7 +3,6 @@ package image
 import (
 	"context"
 	"io"
-	"path/filepath"
 )
 
 // ServiceDisk returns the disk that holds each image as localhost/<its name>:latest: what ServiceStore returns, for
@@ -16,6 +15,6 @@ func (c *Cache) ServiceDisk(ctx context.Context, bs []Built, say Say) (Disk, err
 	}
 	const what = "disk of the services' images"
 	return c.disk(ctx, what, need, diskSpec{label: imagesLabel}, func(tmp string, log io.Writer) error {
-		return fillStore(ctx, filepath.Join(tmp, diskRoot), filepath.Join(tmp, "podman"), what, members, log, say)
+		return fillStore(ctx, tmp, diskRoot, what, members, log, say)
 	}, say)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -149,6 +150,43 @@ func TestRealServices(t *testing.T) {
 	}
 }
 
+// What podman has of its own on a host is as it was when it has filled a store, also where podman was never used.
+func TestRealStoreLeavesNothing(t *testing.T) {
+	realCache(t)
+	c, labDir := goCache(t), t.TempDir()
+	write(t, filepath.Join(labDir, "app", "main.go"), "package main\n\nfunc main() {}\n")
+	app, err := c.Build(t.Context(), lab.Image{Name: "app", Go: "app"}, Service, labDir, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := func() string {
+		var all strings.Builder
+		for _, top := range []string{"/run/containers", "/var/lib/containers", "/var/lib/cni", "/etc/cni"} {
+			err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+				if err != nil {
+					return err
+				}
+				info, err := d.Info()
+				if err == nil {
+					fmt.Fprintln(&all, path, info.Mode(), info.ModTime())
+				}
+				return err
+			})
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+		return all.String()
+	}
+	before := own()
+	if _, err := c.ServiceStore(t.Context(), []Built{app}, quiet); err != nil {
+		t.Fatal(err)
+	}
+	if after := own(); after != before {
+		t.Errorf("podman had on the host:\n%s\nand has:\n%s", before, after)
+	}
+}
+
 // readOnlyStore runs a host's podman whose own storage is new and which has root as an additional, read-only store.
 // (podman ignores additional stores when --root is given.) A private cgroup2 mount makes crun work on hosts with a hybrid hierarchy.
 func readOnlyStore(t *testing.T, root string, args ...string) string {
@@ -159,11 +197,11 @@ func readOnlyStore(t *testing.T, root string, args ...string) string {
 	write(t, filepath.Join(ro, ".keep"), "")
 	write(t, conf, "[storage]\ndriver = \"overlay\"\nrunroot = \"/dev/shm/run\"\ngraphroot = \""+dir+"/root\"\n[storage.options]\nadditionalimagestores = [\""+ro+"\"]\n")
 	write(t, filepath.Join(dir, "containers.conf"), "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\npids_limit = 0\n")
-	script := `set -e
+	const script = `set -e
 mount --bind "$1" "$2"; mount -o remount,bind,ro "$2"
-mount -t tmpfs none /dev/shm; umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
+umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
 shift 2; exec podman "$@" 2>&1`
-	argv := append([]string{"--mount", "--propagation", "private", "--", "sh", "-c", script, "sh", root, ro,
+	argv := append([]string{"--mount", "--propagation", "private", "--", "sh", "-c", rootPodmanScript, "sh", dir, "sh", "-c", script, "sh", root, ro,
 		"--tmpdir", "/dev/shm/tmp", "--runtime", "crun", "--cgroup-manager", "cgroupfs",
 		"--events-backend", "none", "--log-level", "error"}, args...)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -35,7 +35,7 @@ func (o *oci) key(context.Context) ([]byte, error) {
 // build pulls the image into a store of its own and packs it from there.
 func (o *oci) build(ctx context.Context, tmp string, log io.Writer, say Say) ([]Package, error) {
 	say("pulling %s", o.ref)
-	s, err := openStore(filepath.Join(tmp, "store"), filepath.Join(tmp, "podman"), log)
+	s, err := openStore(tmp, "store", log)
 	if err != nil {
 		return nil, err
 	}

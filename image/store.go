@@ -16,9 +16,10 @@ import (
 
 // store is a containers-storage root that is being filled.
 type store struct {
-	root string
-	etc  string // podman's settings
-	log  io.Writer
+	root  string
+	etc   string // podman's settings
+	cache string // the folder of the cache, in which all is that podman reads and writes
+	log   io.Writer
 }
 
 // podmanRun is where podman keeps what is not part of the store. It refuses a path of more than 50 characters, and
@@ -27,24 +28,41 @@ const podmanRun = "/dev/shm/run"
 
 const podmanScript = `mount -t tmpfs -o mode=1777 none /dev/shm && exec "$@"`
 
+// rootPodmanScript is the same for root, whose podman also makes /run/containers/networks and a cache in /var/lib/containers, and
+// knows no option for either: it sees copies of those folders, which are gone when it ends, and $1 as it is. A host whose own
+// folders are an overlay above another one allows none: podman works there, too.
+const rootPodmanScript = `set -e
+mount -t tmpfs -o mode=1777 none /dev/shm
+keep=$1; shift
+mkdir /dev/shm/keep
+mount --rbind "$keep" /dev/shm/keep
+for dir in /run /var/lib; do
+	mkdir -p "/dev/shm/above$dir" "/dev/shm/work$dir"
+	mount -t overlay -o "lowerdir=$dir,upperdir=/dev/shm/above$dir,workdir=/dev/shm/work$dir" none "$dir" ||
+		echo "what podman makes in $dir stays there"
+done
+mkdir -p "$keep"
+mount --move /dev/shm/keep "$keep"
+exec "$@"`
+
 // storageConf keeps the host's own storage settings (additional stores, mount programs) out of it.
 const storageConf = "[storage]\ndriver = \"overlay\"\ngraphroot = %q\nrunroot = %q\n"
 
-// openStore starts an empty store. A normal user's holds files of his subordinate ids.
-func openStore(root, etc string, log io.Writer) (*store, error) {
-	s := &store{root: root, etc: etc, log: log}
-	for _, dir := range []string{root, etc} {
+// openStore starts an empty store with a name in a new entry of the cache. A normal user's holds files of his subordinate ids.
+func openStore(entry, name string, log io.Writer) (*store, error) {
+	s := &store{root: filepath.Join(entry, name), etc: filepath.Join(entry, "podman"), cache: filepath.Dir(filepath.Dir(entry)), log: log}
+	for _, dir := range []string{s.root, s.etc} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err
 		}
 	}
 	for name, text := range map[string]string{
-		"storage.conf":    fmt.Sprintf(storageConf, root, podmanRun),
-		"containers.conf": fmt.Sprintf("[network]\nnetwork_config_dir = %q\n", filepath.Join(etc, "networks")),
+		"storage.conf":    fmt.Sprintf(storageConf, s.root, podmanRun),
+		"containers.conf": fmt.Sprintf("[network]\nnetwork_config_dir = %q\n", filepath.Join(s.etc, "networks")),
 		// What is imported is what saigen built; what is pulled is named by its digest.
 		"policy.json": `{"default": [{"type": "insecureAcceptAnything"}]}`,
 	} {
-		if err := os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(s.etc, name), []byte(text), 0o644); err != nil {
 			return nil, err
 		}
 	}
@@ -53,11 +71,13 @@ func openStore(root, etc string, log io.Writer) (*store, error) {
 
 // podman runs podman on this store alone. It runs in its own mount namespace, because it mounts the store onto itself.
 func (s *store) podman(ctx context.Context, verb string, args ...string) ([]string, error) {
-	argv := []string{
-		"sh", "-c", podmanScript, "sh",
-		"podman", "--root", s.root, "--runroot", podmanRun, "--tmpdir", podmanRun + "/tmp",
-		"--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none", verb,
+	argv := []string{"sh", "-c", rootPodmanScript, "sh", s.cache}
+	if os.Geteuid() != 0 {
+		argv = []string{"sh", "-c", podmanScript, "sh"}
 	}
+	argv = append(argv,
+		"podman", "--root", s.root, "--runroot", podmanRun, "--tmpdir", podmanRun+"/tmp",
+		"--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none", verb)
 	if verb == "pull" || verb == "load" {
 		argv = append(argv, "--signature-policy", filepath.Join(s.etc, "policy.json"))
 	}
@@ -187,7 +207,7 @@ func (c *Cache) store(ctx context.Context, members []member, kind string, say Sa
 		}
 		return errors.Join(
 			writeName(tmp, kind+" store"),
-			fillStore(ctx, filepath.Join(tmp, "root"), filepath.Join(tmp, "podman"), what, members, log, say))
+			fillStore(ctx, tmp, "root", what, members, log, say))
 	})
 	if err != nil {
 		return "", infra("cannot make the "+what, err, c.failedLog("stores", hash))
@@ -195,9 +215,9 @@ func (c *Cache) store(ctx context.Context, members []member, kind string, say Sa
 	return filepath.Join(dir, "root"), nil
 }
 
-// fillStore makes a store of the images in the folder root.
-func fillStore(ctx context.Context, root, etc, what string, members []member, log io.Writer, say Say) error {
-	s, err := openStore(root, etc, log)
+// fillStore makes a store of the images, with a name in a new entry of the cache.
+func fillStore(ctx context.Context, entry, name, what string, members []member, log io.Writer, say Say) error {
+	s, err := openStore(entry, name, log)
 	if err != nil {
 		return err
 	}
