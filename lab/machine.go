@@ -70,6 +70,14 @@ type Snapshotter interface {
 	Restore(ctx context.Context, run RunID, l *Lab, key string) ([]Running, error)
 }
 
+// Loader is implemented by drivers that can do ahead of time what a restore waits for.
+type Loader interface {
+	// Load has the machines of a lab ready for a run of which no machine is there, stopped at the state that was saved: its
+	// next Restore of the same snapshot, which must not begin before, lets them go on. What turns out not to be wanted goes
+	// with that Restore, or with the run. Its errors are those of Restore.
+	Load(ctx context.Context, run RunID, l *Lab, key string) error
+}
+
 // Forgetter is implemented by drivers that can remove what they have saved.
 type Forgetter interface {
 	// Passing says before Save that what will be saved under a key goes with the run: also when the run is killed, and somebody

@@ -65,6 +65,28 @@ func TestSnapshots(t *testing.T, driver snapshotDriver, l *lab.Lab, clones bool)
 		s.check(t, back[0])
 		s.destroy(t, back)
 	})
+	if loader, ok := driver.(lab.Loader); ok {
+		t.Run("loaded ahead", func(t *testing.T) {
+			unknown := strings.Repeat("0", len(key))
+			if err := loader.Load(t.Context(), run, l, unknown); !errors.Is(err, lab.ErrNoSnapshot) {
+				t.Errorf("loaded from a snapshot that nobody made: %v", err)
+			}
+			for range 2 {
+				if err := loader.Load(t.Context(), run, l, s.key); err != nil {
+					t.Fatal(err)
+				}
+			}
+			back := s.restore(t, run)
+			s.check(t, back[0])
+			s.destroy(t, back)
+			// What was loaded for nothing is in nobody's way.
+			if err := loader.Load(t.Context(), run, l, s.key); err != nil {
+				t.Fatal(err)
+			}
+			nothing(t, unknown)
+			s.destroy(t, s.restore(t, run))
+		})
+	}
 	t.Run("another key", func(t *testing.T) { nothing(t, strings.Repeat("0", len(key))) })
 	t.Run("restore that is given up", func(t *testing.T) {
 		// What it leaves behind would be in the way of what follows.

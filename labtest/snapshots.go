@@ -4,30 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/saigen-lab/saigen/lab"
 )
 
-// SnapshotDriver is a Driver that is a lab.Snapshotter too: a snapshot is a copy of the machines' worlds. It keeps them as
-// long as it lives. Set its fields before its first use.
+// SnapshotDriver is a Driver that is a lab.Snapshotter and a lab.Loader too: a snapshot is a copy of the machines' worlds. It
+// keeps them as long as it lives. Set its fields before its first use.
 type SnapshotDriver struct {
 	*Driver
-	// FailSave and FailRestore, where set, are what Save and Restore answer.
-	FailSave, FailRestore error
+	// FailSave, FailLoad and FailRestore, where set, are what Save, Load and Restore answer.
+	FailSave, FailLoad, FailRestore error
 	// OwnRun, where set, has a run restore only what it saved itself, as drivers do that cannot clone.
 	OwnRun bool
 	// Restored is told every machine that was restored, before Restore returns: to change its world.
 	Restored func(*Machine)
 
 	snapMu   sync.Mutex
-	saved    map[string][]*World // by key, in the lab's order of machines
+	saved    map[string][]*World  // by key, in the lab's order of machines
+	ahead    map[lab.RunID]string // what is loaded for a run, as place has it
 	saves    int
 	restores int
+	loaded   int // restores of what was loaded ahead
 }
 
 var (
 	_ lab.Snapshotter = (*SnapshotDriver)(nil)
+	_ lab.Loader      = (*SnapshotDriver)(nil)
 	_ lab.Forgetter   = (*SnapshotDriver)(nil)
 )
 
@@ -75,6 +80,10 @@ func (d *SnapshotDriver) Restore(ctx context.Context, run lab.RunID, l *lab.Lab,
 	if ok {
 		d.restores++
 	}
+	if d.ahead[run] == d.place(run, key) {
+		d.loaded++
+	}
+	delete(d.ahead, run)
 	d.snapMu.Unlock()
 	switch {
 	case ctx.Err() != nil:
@@ -94,6 +103,35 @@ func (d *SnapshotDriver) Restore(ctx context.Context, run lab.RunID, l *lab.Lab,
 		machines = append(machines, m)
 	}
 	return machines, nil
+}
+
+// Load implements lab.Loader.
+func (d *SnapshotDriver) Load(ctx context.Context, run lab.RunID, _ *lab.Lab, key string) error {
+	d.snapMu.Lock()
+	defer d.snapMu.Unlock()
+	if _, ok := d.saved[d.place(run, key)]; !ok {
+		return lab.ErrNoSnapshot
+	}
+	for _, m := range d.Driver.Machines() {
+		if m.RunID == run && m.alive() == nil {
+			return fmt.Errorf("cannot load for %s, whose %s is there", run, m.Ref())
+		}
+	}
+	if err := errors.Join(ctx.Err(), d.FailLoad); err != nil {
+		return err
+	}
+	if d.ahead == nil {
+		d.ahead = map[lab.RunID]string{}
+	}
+	d.ahead[run] = d.place(run, key)
+	return nil
+}
+
+// Loaded says how many of the restores were of what had been loaded ahead, and what is loaded now.
+func (d *SnapshotDriver) Loaded() (restores int, now []lab.RunID) {
+	d.snapMu.Lock()
+	defer d.snapMu.Unlock()
+	return d.loaded, slices.Sorted(maps.Keys(d.ahead))
 }
 
 // Passing implements lab.Forgetter: what the fake saves goes with the process.
