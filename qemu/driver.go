@@ -63,6 +63,7 @@ type run struct {
 
 	mu        sync.Mutex
 	processes []*process
+	ahead     *loaded // for the next restore; nil: nothing
 }
 
 // New returns the driver. Nothing is started before the first machine is.
