@@ -27,6 +27,7 @@ type arm struct {
 	ev    *evidence
 	until PhaseKind // Baseline or InForce: the arm stops there and its machines are kept; empty: it runs to its end
 	pace  *pace
+	ahead func() // called once nothing is measured any more, of an arm that went well; nil: nothing is to be done
 	emit  func(Event)
 
 	machines []lab.Running // in the order of their start
@@ -85,6 +86,9 @@ func (a *arm) run(ctx context.Context) error {
 		if err = a.compareClocks(ctx); err != nil {
 			err = a.fail(ctx, err)
 		}
+	}
+	if err == nil && a.ahead != nil {
+		a.ahead()
 	}
 	a.keepLogs(ctx)
 	a.emit(Event{Type: ArmEnded})

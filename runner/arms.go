@@ -41,6 +41,15 @@ func (t *attempt) arms(ctx context.Context, record *Record) error {
 	p := newPace()
 	fault, control := newArm(t, Fault, p), newArm(t, Control, p)
 	fault.whole, control.whole = ctx, ctx
+	beside := r.sideBySide(t.l)
+	if !beside {
+		fault.ahead = func() { r.load(ctx, control.id, t.l, fault.begun) }
+		control.ahead = func() {
+			if len(fault.machines) == 0 && t.next() == t.l {
+				r.load(ctx, fault.id, t.l, control.begun)
+			}
+		}
+	}
 	var errFault, errControl error
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -49,7 +58,6 @@ func (t *attempt) arms(ctx context.Context, record *Record) error {
 			stop(errOtherArm)
 		}
 	})
-	beside := r.sideBySide(t.l)
 	both.Go(func() {
 		if !beside {
 			<-p.ended

@@ -74,6 +74,18 @@ func (p *plan) next() (*planned, int) {
 	return nil, 0
 }
 
+// coming is the lab of the trial that next is going to hand out, by what is known now; nil: none.
+func (p *plan) coming() *lab.Lab {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, v := range p.order {
+		if !v.over {
+			return v.l
+		}
+	}
+	return nil
+}
+
 // ended takes in a trial. It says why no more trials of the variant are run, when this one is the reason.
 func (p *plan) ended(v *planned, n int, o *Outcome) string {
 	p.mu.Lock()

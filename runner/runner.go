@@ -71,6 +71,7 @@ type Runner struct {
 	telling   sync.Mutex
 	preparing sync.Mutex
 	baselines baselines
+	loads     loads
 	keeping   sync.Mutex
 	kept      *arm // whose machines were left running; nil: none
 }

@@ -225,10 +225,60 @@ const (
 	useless                 // it went wrong, and the user was told so; nothing is left of it
 )
 
+// loads are the machines that are being loaded for arms that come later, by run.
+type loads struct {
+	mu  sync.Mutex
+	all map[lab.RunID]chan struct{} // closed when it has ended
+}
+
+// begin notes that something is being loaded for a run. The caller closes what it gets.
+func (l *loads) begin(id lab.RunID) chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all == nil {
+		l.all = map[lab.RunID]chan struct{}{}
+	}
+	l.all[id] = make(chan struct{})
+	return l.all[id]
+}
+
+// of returns what ends with a run's load; nil: there is none.
+func (l *loads) of(id lab.RunID) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all[id]
+}
+
+// wait returns when nothing is being loaded any more.
+func (l *loads) wait() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ended := range l.all {
+		<-ended
+	}
+}
+
+// load has the driver load, where it can, the machines of the arm that comes next, while the one before it keeps its logs and
+// is destroyed. When that goes wrong, the restore will say so.
+func (r *Runner) load(ctx context.Context, id lab.RunID, l *lab.Lab, begun *Begun) {
+	d, ok := r.Driver.(lab.Loader)
+	if !ok || begun == nil || begun.Snapshot == "" {
+		return
+	}
+	ended := r.loads.begin(id)
+	go func() {
+		defer close(ended)
+		_ = d.Load(ctx, id, l, begun.Snapshot)
+	}()
+}
+
 // restore starts the machines from the snapshot and has the readiness probes pass again. An error is ctx's.
 func (a *arm) restore(ctx context.Context, s lab.Snapshotter, key string) (outcome, error) {
 	lap := laps()
 	a.emit(Event{Type: Step, Text: "restoring machines from the snapshot of the baseline"})
+	if loading := a.r.loads.of(a.id); loading != nil {
+		<-loading
+	}
 	machines, err := s.Restore(ctx, a.id, a.l, key)
 	if err == nil {
 		a.machines = machines

@@ -307,3 +307,53 @@ func TestInterruptedWithSnapshots(t *testing.T) {
 		})
 	}
 }
+
+// hypervisorWithSnapshots is one whose machines have two processors.
+type hypervisorWithSnapshots struct{ *labtest.SnapshotDriver }
+
+func (hypervisorWithSnapshots) Processors(lab.Machine) int { return 2 }
+
+// Where arms take turns, the one that comes next is loaded while the one before it ends, if it starts from the same snapshot
+// and nothing of its run is there.
+func TestLoadsAhead(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		cores    int
+		variants int
+		fail     error
+		expect   lab.Verdict
+		loaded   int
+	}{
+		{"every arm but the first", 2, 1, nil, lab.Reproduced, 5},
+		{"of two variants", 2, 2, nil, lab.Reproduced, 10},
+		{"it cannot be loaded", 2, 1, errors.New("no room"), lab.Reproduced, 0},
+		{"machines that are looked at stay", 2, 1, nil, lab.NotReproduced, 3},
+		{"arms side by side", 4, 1, nil, lab.Reproduced, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, said := withSnapshots(), &seen{}
+			d.FailLoad = c.fail
+			var labs []*lab.Lab
+			for i := range c.variants {
+				l := sickLab()
+				l.Expect = c.expect
+				l.Variant = lab.Variant{{Axis: "a", Value: string(rune('a' + i))}}
+				labs = append(labs, fill(l, t.TempDir()))
+			}
+			r := runner.Runner{Driver: hypervisorWithSnapshots{d}, Composer: noStacks{}, Sink: said, Run: "r", Folder: t.TempDir(),
+				Capacity: func() (int64, int) { return 0, c.cores }, Keep: runner.KeepNever,
+				Collect: func(context.Context, lab.Running, lab.Machine, func(string, []byte) error) error { return nil }}
+			s, err := r.All(context.Background(), labs, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wants(t, d, s, lab.Reproduced, 3*c.variants)
+			if loaded, now := d.Loaded(); loaded != c.loaded || len(now) > 0 {
+				t.Errorf("%d arms started from what was loaded ahead, and %q is loaded now; want %d", loaded, now, c.loaded)
+			}
+			if w := said.warnings(); len(w) > 0 {
+				t.Errorf("warned %q", w)
+			}
+		})
+	}
+}

@@ -14,8 +14,9 @@ import (
 type attempt struct {
 	r    *Runner
 	l    *lab.Lab
-	n    int // 1 is the first repetition
-	slot int // of those that run side by side; 1 is the first
+	n    int             // 1 is the first repetition
+	slot int             // of those that run side by side; 1 is the first
+	next func() *lab.Lab // which trial comes after it, by what is known now; nil: none
 	ev   *evidence
 	tell func(Event)
 	clock
@@ -36,12 +37,13 @@ func (r *Runner) newAttempt(l *lab.Lab, n, slot int) (*attempt, error) {
 
 // trial executes both arms of one variant and judges them. An error means that ctx ended, or that the evidence could
 // not be kept.
-func (r *Runner) trial(ctx context.Context, l *lab.Lab, n, slot int) (*Outcome, error) {
+func (r *Runner) trial(ctx context.Context, l *lab.Lab, n, slot int, next func() *lab.Lab) (*Outcome, error) {
 	began := time.Now()
 	t, err := r.newAttempt(l, n, slot)
 	if err != nil {
 		return nil, err
 	}
+	t.next = next
 	defer t.ev.close()
 
 	record := &Record{Observations: map[string]map[string][]lab.Observation{}}
@@ -76,6 +78,7 @@ func (r *Runner) All(ctx context.Context, labs []*lab.Lab, repeat int) (*Summary
 	trials, until := p.told()
 	r.tell(Event{Type: RunStarted, Text: string(r.Run), Trials: trials, Seed: r.Seed, Until: until})
 	outcomes, lost := r.trials(ctx, labs, p)
+	r.loads.wait()
 	r.forget(ctx)
 	s := r.gate().Summarise(labs[0].Name, r.Run, outcomes)
 	s.Took, s.Seed = time.Since(began), r.Seed
@@ -102,7 +105,7 @@ func (r *Runner) trials(ctx context.Context, labs []*lab.Lab, p *plan) ([]*Outco
 				if v == nil {
 					return
 				}
-				o, err := r.trial(running, v.l, n, slot+1)
+				o, err := r.trial(running, v.l, n, slot+1, p.coming)
 				if err != nil {
 					stop(err) // the first one is what counts: the others are cancelled by it
 					return
