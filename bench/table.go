@@ -91,6 +91,12 @@ func allGroups() []group {
 					rest:   "without KVM, QEMU translates anew whatever the machine executes when it goes on, by hand too. The rest is what QEMU itself takes to start, and what the step of the clock wakes in the machine (systemd).",
 				},
 				{
+					name: "restore-loaded", what: "the same of a VM that was loaded ahead", unit: seconds, budgets: []budget{{middle, 0.25}, {p95, 0.5}},
+					saigen: "as above, but the driver's Load came before: QEMU has its state and is stopped. In a run, the next arm is loaded while the one before it ends.",
+					hand:   "the same QEMU, which has read its state before the clock starts.",
+					rest:   "what the machine executes until its first process has ended, translated anew, by hand too.",
+				},
+				{
 					name: "trip-vm", what: "command round trip, VM", unit: seconds, budgets: []budget{{middle, 0.005}},
 					saigen: "`true` through the agent, as root: a process is started in the machine.",
 					hand:   "`/bin/true` in the shell on the serial console, which starts a process too.",
@@ -141,7 +147,7 @@ func allGroups() []group {
 				},
 				{
 					name: "repeat", what: "each further repetition of a lab: restore → first command, VM", unit: seconds, budgets: []budget{{middle, 0.25}, {p95, 0.5}},
-					saigen: "one `saigen run " + theLab + " --driver qemu --fresh --repeat N`, as its evidence has it: every arm but the one that booted, while the other arm of its trial runs.",
+					saigen: "one `saigen run " + theLab + " --driver qemu --fresh --repeat N`, as its evidence has it: of every arm but the one that booted, from when it wants its machines until all of their agents have answered (the clock is set, random numbers are fresh), and take commands. Where VMs take turns for the host's cores, QEMU was loaded while the arm before was ending; what an arm has to wait for that is counted.",
 					hand:   "what each would take without the snapshot: the boot, the stacks and their readiness in the arm that made it.",
 					rest:   "as for a restore alone.",
 				},

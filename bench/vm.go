@@ -44,15 +44,17 @@ func measureVM(ctx context.Context, w *work) (err error) {
 			return err
 		}
 	}
-	if !w.wanted("restore") && !w.wanted("clone-memory") && !w.wanted("clone-disk") {
+	if !w.wanted("restore") && !w.wanted("restore-loaded") && !w.wanted("clone-memory") && !w.wanted("clone-disk") {
 		return nil
 	}
 	if err := v.saves(ctx); err != nil {
 		return err
 	}
-	if w.wanted("restore") {
-		if err := v.restores(ctx); err != nil {
-			return err
+	for _, line := range []string{"restore", "restore-loaded"} {
+		if w.wanted(line) {
+			if err := v.restores(ctx, line); err != nil {
+				return err
+			}
 		}
 	}
 	if w.wanted("clone-memory") || w.wanted("clone-disk") {
@@ -181,8 +183,14 @@ func (v *vms) saves(ctx context.Context) error {
 	return nil
 }
 
-// restored restores the machine and returns how long it took until it had answered a command.
-func (v *vms) restored(ctx context.Context, id lab.RunID) (lab.Running, float64, error) {
+// restored restores the machine and returns how long it took until it had answered a command. What is loaded ahead takes no
+// part of that.
+func (v *vms) restored(ctx context.Context, id lab.RunID, ahead bool) (lab.Running, float64, error) {
+	if ahead {
+		if err := v.driver.Load(ctx, id, v.lab, snapshot); err != nil {
+			return nil, 0, err
+		}
+	}
 	began := time.Now()
 	all, err := v.driver.Restore(ctx, id, v.lab, snapshot)
 	if err != nil {
@@ -192,29 +200,33 @@ func (v *vms) restored(ctx context.Context, id lab.RunID) (lab.Running, float64,
 	return all[0], time.Since(began).Seconds(), err
 }
 
-func (v *vms) restores(ctx context.Context) error {
+// restores measures the line restore, or restore-loaded.
+func (v *vms) restores(ctx context.Context, line string) error {
 	args, err := v.savedCommandLine(ctx)
 	if err != nil {
 		return err
 	}
-	n := v.few(30)
+	n, ahead, hand := v.few(30), line == "restore-loaded", "r"
+	if ahead {
+		hand = "l"
+	}
 	err = turns(ctx, n, func(i int) error {
-		m, took, err := v.restored(ctx, lab.RunID(fmt.Sprintf("restore-%d", i)))
+		m, took, err := v.restored(ctx, lab.RunID(fmt.Sprintf("%s-%d", line, i)), ahead)
 		if err != nil {
 			return err
 		}
-		v.saigenTook("restore", took)
+		v.saigenTook(line, took)
 		return m.Destroy(ctx)
 	}, func(i int) error {
-		h, took, err := v.restoredByHand(ctx, fmt.Sprint("r", i), args)
+		h, took, err := v.restoredByHand(ctx, fmt.Sprint(hand, i), args, ahead)
 		if err != nil {
 			return err
 		}
-		v.handTook("restore", took)
+		v.handTook(line, took)
 		return h.end()
 	})
 	if err == nil {
-		v.say("restored %d times", n)
+		v.say("%s: %d times", line, n)
 	}
 	return err
 }
@@ -222,7 +234,7 @@ func (v *vms) restores(ctx context.Context) error {
 // savedCommandLine is that of a machine that saigen has restored.
 func (v *vms) savedCommandLine(ctx context.Context) ([]string, error) {
 	const id = "look"
-	m, _, err := v.restored(ctx, id)
+	m, _, err := v.restored(ctx, id, false)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +243,7 @@ func (v *vms) savedCommandLine(ctx context.Context) ([]string, error) {
 	return args, errors.Join(err, m.Destroy(ctx))
 }
 
-func (v *vms) restoredByHand(ctx context.Context, name string, args []string) (_ *handVM, took float64, err error) {
+func (v *vms) restoredByHand(ctx context.Context, name string, args []string, ahead bool) (_ *handVM, took float64, err error) {
 	began := time.Now()
 	h, err := v.byHand(ctx, filepath.Join(v.dir, name), args)
 	if err != nil {
@@ -242,6 +254,12 @@ func (v *vms) restoredByHand(ctx context.Context, name string, args []string) (_
 			err = errors.Join(err, h.end())
 		}
 	}()
+	if err := h.load(ctx); err != nil {
+		return nil, 0, err
+	}
+	if ahead {
+		began = time.Now()
+	}
 	if err := h.goOn(ctx); err != nil {
 		return nil, 0, err
 	}
@@ -267,11 +285,11 @@ func (v *vms) clones(ctx context.Context) (err error) {
 	}()
 	for i := range n { // one after the other: with two cores, ten that begin at once keep each other from setting their clocks
 		ids[i] = lab.RunID(fmt.Sprintf("clone-%d", i))
-		if machines[i], _, err = v.restored(ctx, ids[i]); err != nil {
+		if machines[i], _, err = v.restored(ctx, ids[i], false); err != nil {
 			return err
 		}
 	}
-	h, _, err := v.restoredByHand(ctx, "c", args)
+	h, _, err := v.restoredByHand(ctx, "c", args, false)
 	if err != nil {
 		return err
 	}

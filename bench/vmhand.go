@@ -155,8 +155,8 @@ func dial(ctx context.Context, path string) (net.Conn, error) {
 	}
 }
 
-// goOn reads the saved state and lets the VM run.
-func (h *handVM) goOn(ctx context.Context) error {
+// load reads the saved state. The VM is stopped.
+func (h *handVM) load(ctx context.Context) error {
 	for _, command := range []string{"migrate_set_capability x-ignore-shared on", `migrate_incoming "exec:cat ` + h.state + `"`} {
 		if _, err := h.ask(ctx, command); err != nil {
 			return err
@@ -170,9 +170,13 @@ func (h *handVM) goOn(ctx context.Context) error {
 			return err
 		}
 		if strings.Contains(status, "paused") && !strings.Contains(status, "(inmigrate)") {
-			break
+			return nil
 		}
 	}
+}
+
+// goOn lets the VM run.
+func (h *handVM) goOn(ctx context.Context) error {
 	_, err := h.ask(ctx, "cont")
 	return err
 }
