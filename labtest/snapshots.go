@@ -112,7 +112,7 @@ func (d *SnapshotDriver) Load(ctx context.Context, run lab.RunID, _ *lab.Lab, ke
 	if _, ok := d.saved[d.place(run, key)]; !ok {
 		return lab.ErrNoSnapshot
 	}
-	for _, m := range d.Driver.Machines() {
+	for _, m := range d.Machines() {
 		if m.RunID == run && m.alive() == nil {
 			return fmt.Errorf("cannot load for %s, whose %s is there", run, m.Ref())
 		}
