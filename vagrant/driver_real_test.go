@@ -188,6 +188,9 @@ func killed(t *testing.T, moment time.Duration) {
 		t.Fatal(err)
 	}
 	t.Logf("%d dead, collected in %.2f s", len(dead), time.Since(began).Seconds())
+	if _, err := SweepAsked(); err != nil { // it may have been killed while it asked
+		t.Error(err)
+	}
 	nothingLeft(t)
 	if left, err := filepath.Glob(filepath.Join(runs, "*", "vagrant")); err != nil || len(left) > 0 {
 		t.Errorf("folders are left: %v, %v", left, err)

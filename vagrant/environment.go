@@ -12,9 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // environment is what Vagrant calls one: a folder with a Vagrantfile. It holds the machines of one lab in one run. Its exported
@@ -192,45 +189,6 @@ func usersHome() (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	return filepath.Join(home, ".vagrant.d"), err
-}
-
-// listPlugins is what Vagrant says of the user's plugins. A user who has never used Vagrant has none of his own, and gets no
-// folder for them from this question.
-func listPlugins(ctx context.Context) (string, error) {
-	env := plainEnv("VAGRANT_CHECKPOINT_DISABLE=1", "VAGRANT_NO_COLOR=1")
-	home, err := usersHome()
-	if err == nil {
-		_, err = os.Stat(home)
-	}
-	if err != nil {
-		sweepAsked()
-		empty, err := os.MkdirTemp("", askedPrefix)
-		if err != nil {
-			return "", fmt.Errorf("cannot ask Vagrant for its plugins: %w", err)
-		}
-		defer func() { _ = os.RemoveAll(empty) }()
-		env = append(env, "VAGRANT_HOME="+empty)
-	}
-	out, err := tool{argv: []string{"vagrant", "plugin", "list"}, env: env}.run(ctx)
-	return string(out), err
-}
-
-// askedPrefix is what the names of the folders begin with that a question to Vagrant has instead of the user's; a question takes
-// seconds, so one that is older than askedTime is of a saigen that was killed.
-const (
-	askedPrefix = "saigen-vagrant-"
-	askedTime   = time.Hour
-)
-
-// sweepAsked removes what killed questions of this user have left: there is no ledger, since no run asks.
-func sweepAsked() {
-	old, _ := filepath.Glob(filepath.Join(os.TempDir(), askedPrefix+"*")) // the pattern is right
-	for _, dir := range old {
-		var st unix.Stat_t
-		if unix.Lstat(dir, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR && int(st.Uid) == os.Getuid() && time.Since(time.Unix(st.Mtim.Unix())) > askedTime {
-			_ = os.RemoveAll(dir)
-		}
-	}
 }
 
 // shareBoxes has a team's Vagrantfile find the boxes that the user has, and keeps those that it fetches for the next time.

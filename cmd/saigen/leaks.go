@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -198,9 +197,6 @@ func socketFolders(p paths) []ledger.Trace {
 	return all
 }
 
-// askTime is after what a folder of a question to Vagrant, which takes seconds, is nobody's any more.
-const askTime = time.Hour
-
 // strayScratch lists the folders of storage of runs, and what a question to Vagrant has left.
 func strayScratch(p paths) []ledger.Trace {
 	scratch, _ := filepath.Glob(filepath.Join(p.runs, "*", "scratch")) // the patterns are right
@@ -210,11 +206,8 @@ func strayScratch(p paths) []ledger.Trace {
 			Run: lab.RunID(filepath.Base(filepath.Dir(path))), At: path, Leftover: ledger.Leftover{What: "scratch " + path, Fix: "rm -rf " + path},
 		})
 	}
-	asked, _ := filepath.Glob(filepath.Join(os.TempDir(), "saigen-vagrant-*"))
-	for _, path := range asked {
-		if st, err := os.Stat(path); err == nil && time.Since(st.ModTime()) > askTime {
-			all = append(all, ledger.Trace{At: path, Leftover: ledger.Leftover{What: "folder " + path, Fix: "rm -rf " + path}})
-		}
+	for _, path := range vagrant.Asked() {
+		all = append(all, ledger.Trace{At: path, Leftover: ledger.Leftover{What: "folder " + path, Fix: "saigen gc"}})
 	}
 	return all
 }

@@ -61,6 +61,8 @@ func TestLookForLeaks(t *testing.T) {
 	mkdir(p.runtime, deadRun+"-control")
 	mkdir(p.runtime, strayRun)
 	half := mkdir(p.cache, "images", "abc.tmp-1")
+	t.Setenv("TMPDIR", mkdir(root, "tmp"))
+	asked := mkdir(root, "tmp", "saigen-vagrant-1")
 	// Of another state folder, which only a process shows.
 	elsewhere := filepath.Join(root, "other", "saigen", "runs")
 	must(open(elsewhere, foreignRun).Close())
@@ -87,6 +89,7 @@ func TestLookForLeaks(t *testing.T) {
 		"run " + strayRun + ": no ledger names it\n  process ",
 		"  sockets " + p.runtime + "/" + strayRun + "\n    remove it with: rm -rf " + p.runtime + "/" + strayRun + "\n",
 		"  half-made entry of the cache " + half + "\n    remove it with: saigen gc\n",
+		"  folder " + asked + "\n    remove it with: saigen gc\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not say\n%s", want)

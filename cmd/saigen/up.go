@@ -14,6 +14,7 @@ import (
 	"github.com/saigen-lab/saigen/lab"
 	"github.com/saigen-lab/saigen/ledger"
 	"github.com/saigen-lab/saigen/runner"
+	"github.com/saigen-lab/saigen/vagrant"
 )
 
 func (w *world) upCommand() *cobra.Command {
@@ -127,9 +128,9 @@ func (w *world) gcCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove what killed runs have left on this host",
-		Long: `Remove what runs whose process was killed have left: processes, cgroups, storage, and half-made entries of the cache.
-saigen run does it too before it starts. Runs that were left running on purpose are for saigen down. What stands in no
-ledger is not touched, whatever its name: saigen doctor --leaks lists it.`,
+		Long: `Remove what runs whose process was killed have left: processes, cgroups, storage, half-made entries of the cache,
+and folders of questions to Vagrant. saigen run does it too before it starts. Runs that were left running on purpose are
+for saigen down. What stands in no ledger is not touched, whatever its name: saigen doctor --leaks lists it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := w.paths()
@@ -147,7 +148,8 @@ ledger is not touched, whatever its name: saigen doctor --leaks lists it.`,
 				return err
 			}
 			half = slices.DeleteFunc(half, func(u image.Unfinished) bool { return u.Made })
-			if len(dead)+len(half) == 0 {
+			asked := vagrant.Asked()
+			if len(dead)+len(half)+len(asked) == 0 {
 				if !dry {
 					_ = os.Remove(p.runtime) // a run that was killed before it had a ledger has made no more than this
 				}
@@ -165,6 +167,9 @@ ledger is not touched, whatever its name: saigen doctor --leaks lists it.`,
 				for _, u := range half {
 					fmt.Fprintf(w.stdout, "half of an entry of the cache\n  directory %s\n  remove it with: saigen gc\n", u.Dir)
 				}
+				for _, dir := range asked {
+					fmt.Fprintf(w.stdout, "a question to Vagrant\n  directory %s\n  remove it with: saigen gc\n", dir)
+				}
 				return nil
 			}
 			if err := w.undo(cmd.Context(), dead); err != nil {
@@ -178,8 +183,14 @@ ledger is not touched, whatever its name: saigen doctor --leaks lists it.`,
 			for _, path := range removed {
 				fmt.Fprintf(w.stdout, "half of an entry of the cache\n  directory %s\n", path)
 			}
+			if asked, err = vagrant.SweepAsked(); err != nil {
+				return err
+			}
+			for _, dir := range asked {
+				fmt.Fprintf(w.stdout, "a question to Vagrant\n  directory %s\n", dir)
+			}
 			_ = os.Remove(p.runtime) // when no other run has its sockets there
-			if len(dead)+len(removed) == 0 {
+			if len(dead)+len(removed)+len(asked) == 0 {
 				fmt.Fprintln(w.stdout, "nothing is left of any killed run")
 				return nil
 			}
