@@ -80,14 +80,23 @@ func version(argv ...string) string {
 	return number.FindString(string(out))
 }
 
+// commit is what was measured. What a part of the bench has written of itself does not make the next part another program.
 func commit(repository string) string {
-	cmd := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
-	cmd.Dir = repository
-	out, err := cmd.Output()
+	git := func(args ...string) (string, error) {
+		cmd := exec.Command("git", args...)
+		cmd.Dir = repository
+		out, err := cmd.Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	name, err := git("rev-parse", "--short=12", "HEAD")
 	if err != nil {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(out))
+	changed, err := git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/performance.*")
+	if err != nil || changed != "" {
+		name += "-dirty"
+	}
+	return name
 }
 
 func (m machine) table() string {

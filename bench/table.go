@@ -92,9 +92,9 @@ func allGroups() []group {
 				},
 				{
 					name: "restore-loaded", what: "the same of a VM that was loaded ahead", unit: seconds, budgets: []budget{{middle, 0.25}, {p95, 0.5}},
-					saigen: "as above, but the driver's Load came before: QEMU has its state and is stopped. In a run, the next arm is loaded while the one before it ends.",
-					hand:   "the same QEMU, which has read its state before the clock starts.",
-					rest:   "what the machine executes until its first process has ended, translated anew, by hand too.",
+					saigen: "as above, but the driver's Load came before: the machine has gone on until it had answered a command, and is stopped. In a run, the next arm is loaded while the one before it ends.",
+					hand:   "the same: QEMU has read its state, went on until the shell had answered, and was stopped.",
+					rest:   "what the machine executes until its first process has ended.",
 				},
 				{
 					name: "trip-vm", what: "command round trip, VM", unit: seconds, budgets: []budget{{middle, 0.005}},
@@ -147,7 +147,7 @@ func allGroups() []group {
 				},
 				{
 					name: "repeat", what: "each further repetition of a lab: restore → first command, VM", unit: seconds, budgets: []budget{{middle, 0.25}, {p95, 0.5}},
-					saigen: "one `saigen run " + theLab + " --driver qemu --fresh --repeat N`, as its evidence has it: of every arm but the one that booted, from when it wants its machines until all of their agents have answered (the clock is set, random numbers are fresh), and take commands. Where VMs take turns for the host's cores, QEMU was loaded while the arm before was ending; what an arm has to wait for that is counted.",
+					saigen: "one `saigen run " + theLab + " --driver qemu --fresh --repeat N`, as its evidence has it: of every arm but the one that booted, from when it wants its machines until all of their agents have answered (the clock is set, random numbers are fresh), and take commands. Where VMs take turns for the host's cores, they were loaded while the arm before was ending; what an arm has to wait for that is counted.",
 					hand:   "what each would take without the snapshot: the boot, the stacks and their readiness in the arm that made it.",
 					rest:   "as for a restore alone.",
 				},

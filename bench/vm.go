@@ -258,6 +258,9 @@ func (v *vms) restoredByHand(ctx context.Context, name string, args []string, ah
 		return nil, 0, err
 	}
 	if ahead {
+		if err := h.warm(ctx); err != nil {
+			return nil, 0, err
+		}
 		began = time.Now()
 	}
 	if err := h.goOn(ctx); err != nil {

@@ -181,6 +181,18 @@ func (h *handVM) goOn(ctx context.Context) error {
 	return err
 }
 
+// warm has a machine that is stopped go on until it has answered a command, and stops it again.
+func (h *handVM) warm(ctx context.Context) error {
+	if err := h.goOn(ctx); err != nil {
+		return err
+	}
+	if _, err := h.do(ctx, "/bin/true"); err != nil {
+		return err
+	}
+	_, err := h.ask(ctx, "stop")
+	return err
+}
+
 // ask types a command into QEMU's monitor and returns what it says before it prompts again.
 func (h *handVM) ask(ctx context.Context, command string) (string, error) {
 	stop := context.AfterFunc(ctx, func() { _ = h.end() })
