@@ -72,9 +72,9 @@ type Snapshotter interface {
 
 // Loader is implemented by drivers that can do ahead of time what a restore waits for.
 type Loader interface {
-	// Load has the machines of a lab ready for a run of which no machine is there, stopped at the state that was saved: its
-	// next Restore of the same snapshot, which must not begin before, lets them go on. What turns out not to be wanted goes
-	// with that Restore, or with the run. Its errors are those of Restore.
+	// Load has the machines of a lab ready for a run of which no machine is there, stopped at the state that was saved, or
+	// once their agents answered. The run's next Restore of the same snapshot, which must not begin before, lets them go on. What
+	// turns out not to be wanted goes with that Restore, or with the run. Its errors are those of Restore.
 	Load(ctx context.Context, run RunID, l *Lab, key string) error
 }
 

@@ -12,18 +12,26 @@ import (
 	"github.com/saigen-lab/saigen/lab"
 )
 
-// loaded are the machines of a lab with the state that was saved. They are stopped.
+// loaded are the machines of a lab, stopped: at the state that was saved, or, loaded ahead, a moment later.
 type loaded struct {
 	hash string // of the snapshot
 	vms  []*vmachine
 }
 
-// Load implements lab.Loader. Without KVM, what a QEMU does until it has its state is a third of a restore, and more on a
-// host that has dropped QEMU's files from its memory meanwhile.
+// Load implements lab.Loader. The machines have then gone on until a first command was answered, and are stopped again: without
+// KVM, most of a restore is QEMU's own start, longer on a host that has dropped its files from memory meanwhile, and the
+// translation of what a machine executes when it goes on.
 func (d *Driver) Load(ctx context.Context, id lab.RunID, l *lab.Lab, key string) error {
 	all, err := d.loaded(ctx, id, l, key)
 	if err != nil {
 		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, restoreTime)
+	defer cancel()
+	for _, step := range []func(*vmachine, context.Context) error{(*vmachine).goOn, (*vmachine).resume, (*vmachine).answer, (*vmachine).stop} {
+		if err := all.each(limited, step); err != nil {
+			return errors.Join(err, all.destroy(ctx))
+		}
 	}
 	r := d.runs.Of(id)
 	r.mu.Lock()

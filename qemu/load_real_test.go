@@ -33,8 +33,9 @@ func TestRealLoadedAndNotWanted(t *testing.T) {
 	}
 
 	unwanted := load()
-	if unwanted.gone() {
-		t.Error("what was loaded does not stay")
+	var status struct{ Running bool }
+	if err := unwanted.mon.do(t.Context(), "query-status", nil, &status); err != nil || status.Running {
+		t.Errorf("what was loaded is not stopped: %+v, %v", status, err)
 	}
 	if err := b.Release(t.Context(), b.id); err != nil {
 		t.Fatal(err)

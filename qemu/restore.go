@@ -45,12 +45,29 @@ func (v *vmachine) goOn(ctx context.Context) error {
 	return err
 }
 
-// resume reaches the agent of a machine that goes on.
+// stop stops a machine whose clock is known.
+func (v *vmachine) stop(ctx context.Context) error {
+	err := v.process.mon.do(ctx, "stop", nil, nil)
+	v.clock = time.Now().Add(v.off)
+	return err
+}
+
+// resume has the agent of a machine that goes on set its clock.
 func (v *vmachine) resume(ctx context.Context) error {
-	if err := v.dial(ctx); err != nil {
-		return err
+	if v.guest == nil { // not loaded ahead
+		if err := v.dial(ctx); err != nil {
+			return err
+		}
 	}
-	return v.guest.Resume(ctx, -v.off)
+	err := v.guest.Resume(ctx, -v.off)
+	v.off = 0
+	return err
+}
+
+// answer has a machine execute a first command.
+func (v *vmachine) answer(ctx context.Context) error {
+	_, err := v.guest.Run(ctx, lab.Command{Argv: []string{"true"}})
+	return err
 }
 
 // explain adds what a machine said that could not be restored.

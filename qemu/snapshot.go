@@ -162,11 +162,7 @@ func saveAll(ctx context.Context, machines []lab.Running, dir string) error {
 	}
 	stop, stopping := errgroup.WithContext(ctx)
 	for _, v := range vms {
-		stop.Go(func() error {
-			err := v.process.mon.do(stopping, "stop", nil, nil)
-			v.clock = time.Now().Add(v.off)
-			return err
-		})
+		stop.Go(func() error { return v.stop(stopping) })
 	}
 	if err := stop.Wait(); err != nil {
 		return err
