@@ -128,11 +128,10 @@ watch() { # MACHINE
 	local m=$1 out=$DIR/$1/looks
 	mkdir -p "$out"
 	(set +e; while :; do echo "$EPOCHREALTIME $(answers "$m")" >>"$out/dns"; pause 0.5; done) &
-	(set +e; while :; do echo "$EPOCHREALTIME $(page "$m" alice)" >>"$out/pages"; pause 0.2; done) &
-	(set +e; n=0; while :; do n=$((n + 1)); began=$EPOCHREALTIME; p=$(page "$m" alice "?mark=$n-"); echo "$began $p $n" >>"$out/marked"; pause 0.2; done) &
+	(set +e; n=0; while :; do n=$((n + 1)); began=$EPOCHREALTIME; p=$(page "$m" alice "?mark=$n-"); echo "$began $p $n" >>"$out/pages"; pause 0.2; done) &
 	(set +e; while :; do echo "$EPOCHREALTIME $(page "$m" bob)" >>"$out/bob"; pause 0.5; done) &
 	(set +e; while :; do echo "$EPOCHREALTIME $(inside "$m" pgrep -c -u bob -x aardvark-dns)" >>"$out/bobs-dns"; pause 0.5; done) &
-	until_ok 30 test -s "$out/dns" -a -s "$out/pages" -a -s "$out/marked" -a -s "$out/bob" -a -s "$out/bobs-dns"
+	until_ok 30 test -s "$out/dns" -a -s "$out/pages" -a -s "$out/bob" -a -s "$out/bobs-dns"
 }
 pause() { sleep "$1"; }
 
@@ -155,7 +154,7 @@ symptoms() {
 		NR == FNR { if ($0 ~ no_route && match($0, /mark=[0-9]+/)) lines[substr($0, RSTART + 5, RLENGTH - 5)]++; next }
 		{ n++; k = lines[$4] + 0; odd = odd || (k == 0 ? $3 >= 2.9 : $3 < 2.9 * k || $3 > 3.5 * k)
 		  explained = explained || k > 0; found = found || n >= 3 && explained && !odd }
-		END { exit !found }' <(echo "$log") <(since "$m/looks/marked" "$t") || found+=" three_seconds"
+		END { exit !found }' <(echo "$log") <(since "$m/looks/pages" "$t") || found+=" three_seconds"
 	echo "$found"
 }
 all=" dead_addresses eight_answers slow_pages no_route three_seconds"
@@ -220,8 +219,8 @@ every_symptom() { [ "$(symptoms fault "$1")" = "$all" ]; }
 
 # not_every TIME: says what was seen instead.
 not_every() {
-	echo "symptoms since $1:$(symptoms fault "$1"); marked pages, and the lines that they caused:" >&2
-	since fault/looks/marked "$1" >&2
+	echo "symptoms since $1:$(symptoms fault "$1"); pages, and the lines that they caused:" >&2
+	since fault/looks/pages "$1" >&2
 	proxy_log fault "@$1" | grep -E "$no_route" >&2
 	exit 1
 }
