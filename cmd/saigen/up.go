@@ -130,7 +130,8 @@ func (w *world) gcCommand() *cobra.Command {
 		Short: "Remove what killed runs have left on this host",
 		Long: `Remove what runs whose process was killed have left: processes, cgroups, storage, half-made entries of the cache,
 and folders of questions to Vagrant. saigen run undoes killed runs too before it starts. Runs that were left running on
-purpose are for saigen down. What else stands in no ledger is not touched, whatever its name: saigen doctor --leaks lists it.`,
+purpose are for saigen down. What else stands in no ledger is not touched, whatever its name: saigen doctor --leaks
+lists it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := w.paths()
