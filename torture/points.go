@@ -11,7 +11,7 @@ type point struct {
 	word string // "ledger" or "events"; empty: a time
 	n    int    // which line
 	part float64
-	in   time.Duration // part of the whole
+	in   time.Duration // after the start: part of the whole, or when the line appeared in the profile; 0: not known
 }
 
 // String is how failures name it, and what -at takes.
@@ -22,8 +22,17 @@ func (p point) String() string {
 	return fmt.Sprintf("%.1f%%", 100*p.part)
 }
 
+// earlier is a time that comes at half of what a point took, for one that came too late; false: there is none.
+func (p point) earlier() (point, bool) {
+	if p.in < 2*time.Millisecond {
+		return point{}, false
+	}
+	return point{part: p.part / 2, in: p.in / 2}, true
+}
+
 // profile is a command that ran to its end.
 type profile struct {
+	began time.Time
 	lines []appearance
 	took  time.Duration
 }
@@ -39,7 +48,7 @@ func (h *host) profiled(ctx context.Context, args ...string) (*profile, said, er
 	if err != nil {
 		return nil, said{}, err
 	}
-	got := &profile{}
+	got := &profile{began: p.began}
 	for {
 		select {
 		case l, ok := <-w.lines:
@@ -49,7 +58,7 @@ func (h *host) profiled(ctx context.Context, args ...string) (*profile, said, er
 			}
 			got.lines = append(got.lines, l)
 		case <-p.ended:
-			end := p.wait(ctx, 0)
+			end := p.wait(ctx, wholeTime)
 			got.took = end.took
 			for late := time.After(50 * time.Millisecond); ; {
 				select {
@@ -69,13 +78,13 @@ func (h *host) profiled(ctx context.Context, args ...string) (*profile, said, er
 	}
 }
 
-// points chooses n: of the lines all that there is room for in two thirds of n, evenly, and times for the rest.
+// points chooses n: of the lines all that there is room for in two thirds of n, evenly, and times for the rest; a single point is the middle.
 func (p *profile) points(n int) []point {
-	lines := min(len(p.lines), (2*n+2)/3)
+	lines := min(len(p.lines), 2*n/3)
 	var all []point
 	for i := range lines {
 		l := p.lines[i*len(p.lines)/lines]
-		all = append(all, point{word: l.word, n: l.n})
+		all = append(all, p.line(l))
 	}
 	times := n - len(all)
 	for i := range times {
@@ -83,6 +92,12 @@ func (p *profile) points(n int) []point {
 		all = append(all, point{part: part, in: time.Duration(part * float64(p.took))})
 	}
 	return all
+}
+
+// line is the point at which a line appeared.
+func (p *profile) line(l appearance) point {
+	in := l.at.Sub(p.began)
+	return point{word: l.word, n: l.n, part: float64(in) / float64(p.took), in: in}
 }
 
 // point is the one of that name.

@@ -38,6 +38,28 @@ func TestPoints(t *testing.T) {
 	}
 }
 
+// A point that comes too late has earlier ones, but not for ever; one that was asked for by its name has none.
+func TestEarlier(t *testing.T) {
+	began := time.Now()
+	p := &profile{began: began, took: 200 * time.Millisecond, lines: []appearance{{word: "ledger", n: 1, at: began.Add(200 * time.Millisecond)}}}
+	at, more := p.points(2)[0], true
+	if at.String() != "ledger 1" {
+		t.Fatalf("the point is %v", at)
+	}
+	var got []string
+	for at, more = at.earlier(); more; at, more = at.earlier() {
+		got = append(got, at.String())
+	}
+	if want := []string{"50.0%", "25.0%", "12.5%", "6.2%", "3.1%", "1.6%", "0.8%"}; !slices.Equal(got, want) {
+		t.Errorf("earlier ones are %v, not %v", got, want)
+	}
+	named, err := p.point("ledger 1")
+	must(t, err)
+	if at, more := named.earlier(); more {
+		t.Errorf("earlier than the line that was asked for is %v", at)
+	}
+}
+
 // Lines are told in order, each once: also those that were there before the folder was watched, and not those from before.
 func TestWatch(t *testing.T) {
 	h := &host{dir: t.TempDir()}

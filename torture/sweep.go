@@ -131,8 +131,11 @@ func (s *sweeper) kills(ctx context.Context, n int) error {
 	}
 	s.h.say("%s: %d lines in %.1f s, %d points", s.target.name, len(p.lines), p.took.Seconds(), len(points))
 	for i, at := range points {
-		if err := s.at(ctx, at, i%2 == 0); err != nil {
-			return fmt.Errorf("at %s: %w", at, err)
+		// A command's last line, say of what down has undone, may be seen only when it has ended: it is killed earlier then.
+		for killed, more := false, true; !killed && more; at, more = at.earlier() {
+			if killed, err = s.at(ctx, at, i%2 == 0); err != nil {
+				return fmt.Errorf("at %s: %w", at, err)
+			}
 		}
 	}
 	if s.tally.Points == 0 {
@@ -162,25 +165,25 @@ func (s *sweeper) profile(ctx context.Context) (*profile, error) {
 	return p, s.reseal()
 }
 
-// at kills the target once, and looks at what comes of it.
-func (s *sweeper) at(ctx context.Context, p point, gc bool) error {
+// at kills the target once, and looks at what comes of it; false: it had ended before.
+func (s *sweeper) at(ctx context.Context, p point, gc bool) (bool, error) {
 	s.done++
 	t, name := s.tally, p.String()
 	var run lab.RunID
 	if s.target.before != nil {
 		var err error
 		if run, err = s.target.before(ctx, s.h, s.lab); err != nil {
-			return err
+			return false, err
 		}
 		if s.target.saves {
 			if err := s.reseal(); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
 	v, err := s.h.kill(ctx, p, s.target.command(s.lab)...)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if began := v.run(); began != "" {
 		run = began
@@ -188,9 +191,9 @@ func (s *sweeper) at(ctx context.Context, p point, gc bool) error {
 	if !v.killed {
 		t.came("had ended before")
 		if _, err := s.clean(ctx); err != nil {
-			return err
+			return false, err
 		}
-		return s.forget("")
+		return false, s.forget("")
 	}
 	t.Points++
 	if v.line != "" {
@@ -198,7 +201,7 @@ func (s *sweeper) at(ctx context.Context, p point, gc bool) error {
 	}
 	dead, err := ledger.Left(s.h.folder())
 	if err != nil {
-		return err
+		return true, err
 	}
 	if len(dead) > 0 {
 		t.came("left something to undo")
@@ -214,12 +217,12 @@ func (s *sweeper) at(ctx context.Context, p point, gc bool) error {
 			t.took(took)
 		}
 		if err := s.left(ctx, name+", after gc", run); err != nil {
-			return err
+			return true, err
 		}
 	}
 	next, err := s.right(ctx)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return true, ctx.Err()
 	}
 	if err != nil {
 		s.h.say("%s at %s: the next run: %v", t.What, name, err)
@@ -227,14 +230,14 @@ func (s *sweeper) at(ctx context.Context, p point, gc bool) error {
 	}
 	for _, id := range []lab.RunID{run, next.run} {
 		if err := s.left(ctx, name+", after the next run", id); err != nil {
-			return err
+			return true, err
 		}
 	}
 	s.stores(name, s.done%deepEvery == 0)
 	if s.done%10 == 0 {
 		s.h.say("%s: %d points", s.target.name, t.Points)
 	}
-	return s.forget(next.run)
+	return true, s.forget(next.run)
 }
 
 // clean has gc clean up, and down where a run was up, and returns how long gc took.
