@@ -42,12 +42,12 @@ func TestPoints(t *testing.T) {
 func TestEarlier(t *testing.T) {
 	began := time.Now()
 	p := &profile{began: began, took: 200 * time.Millisecond, lines: []appearance{{word: "ledger", n: 1, at: began.Add(200 * time.Millisecond)}}}
-	at, more := p.points(2)[0], true
-	if at.String() != "ledger 1" {
-		t.Fatalf("the point is %v", at)
+	first := p.points(2)[0]
+	if first.String() != "ledger 1" {
+		t.Fatalf("the point is %v", first)
 	}
 	var got []string
-	for at, more = at.earlier(); more; at, more = at.earlier() {
+	for at, more := first.earlier(); more; at, more = at.earlier() {
 		got = append(got, at.String())
 	}
 	if want := []string{"50.0%", "25.0%", "12.5%", "6.2%", "3.1%", "1.6%", "0.8%"}; !slices.Equal(got, want) {
