@@ -204,35 +204,35 @@ func (g *Growth) points(history []lab.Observation) []point {
 	return rising(out)
 }
 
-// seen is the slope of all that was seen, and whether that is enough to judge it.
-func (g *Growth) seen(history []lab.Observation) (points []point, s slope, enough bool) {
-	points = g.points(history)
-	s, ok := theilSen(points)
-	if !ok {
-		return points, s, false
+// enough says whether points are enough to judge their slope.
+func (g *Growth) enough(points []point) bool {
+	if len(points) < max(g.MinSamples, fewestSamples) {
+		return false
 	}
 	across := points[len(points)-1].x - points[0].x
 	switch {
 	case g.Across != "":
-		enough = g.Across.Holds(across)
+		return g.Across.Holds(across)
 	case g.Per == nil:
-		enough = across >= shortestSeconds
-	default:
-		enough = across >= 1
+		return across >= shortestSeconds
 	}
-	return points, s, enough && len(points) >= max(g.MinSamples, fewestSamples)
+	return across >= 1
 }
 
 // Holds implements lab.Observer.
 func (g *Growth) Holds(history []lab.Observation) bool {
-	_, s, enough := g.seen(history)
-	return enough && g.Slope.Holds(s.low) && g.Slope.Holds(s.high)
+	points := g.points(history)
+	if !g.enough(points) { // asked at every look, and the slope is much work
+		return false
+	}
+	s, ok := theilSen(points)
+	return ok && g.Slope.Holds(s.low) && g.Slope.Holds(s.high)
 }
 
 // Doubt implements lab.Doubter.
 func (g *Growth) Doubt(history []lab.Observation) string {
-	points, _, enough := g.seen(history)
-	if enough {
+	points := g.points(history)
+	if g.enough(points) {
 		return ""
 	}
 	across := 0.0
@@ -248,7 +248,7 @@ func (g *Growth) Doubt(history []lab.Observation) string {
 
 // Measure implements lab.Measurer.
 func (g *Growth) Measure(history []lab.Observation) map[string]float64 {
-	points, s, _ := g.seen(history)
+	points := g.points(history)
 	out := map[string]float64{"samples": float64(len(points))}
 	if len(points) == 0 {
 		return out
@@ -261,7 +261,8 @@ func (g *Growth) Measure(history []lab.Observation) map[string]float64 {
 		perSecond = g.eventsPerSecond(history, len(points))
 		out["per_second"] = perSecond
 	}
-	if len(points) < 3 {
+	s, ok := theilSen(points)
+	if !ok {
 		return out
 	}
 	out["slope"], out["low"], out["high"] = s.mid, s.low, s.high

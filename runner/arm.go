@@ -50,12 +50,20 @@ type arm struct {
 	lost        error
 	news        chan struct{} // closed and replaced whenever seen or lost changes
 	appearedNow map[string]bool
+	heldIn      map[symptomIn]bool // in time
+}
+
+// symptomIn is a symptom in a phase, by the symptom's address and the phase's place in the arm.
+type symptomIn struct {
+	address string
+	phase   int
 }
 
 func newArm(t *attempt, name string, p *pace) *arm {
 	a := &arm{
 		r: t.r, l: t.l, clock: t.clock, id: armID(t.r.Run, t.slot, name), name: name, ev: t.ev, pace: p,
 		seen: map[string][]lab.Observation{}, news: make(chan struct{}),
+		heldIn: map[symptomIn]bool{},
 	}
 	a.emit = func(e Event) {
 		e.Arm = a.name

@@ -148,13 +148,17 @@ func within(seen []lab.Observation, p Phase) []lab.Observation {
 
 // inTime cuts from seen the looks that began after a symptom was overdue.
 func inTime(seen []lab.Observation, p Phase, s lab.Assertion) []lab.Observation {
-	overdue := p.Start.Add(s.Within.Value())
 	for i, o := range seen {
-		if o.At.After(overdue) {
+		if overdue(o, p, s) {
 			return seen[:i]
 		}
 	}
 	return seen
+}
+
+// overdue says whether a look began after a symptom had to appear in a phase.
+func overdue(o lab.Observation, p Phase, s lab.Assertion) bool {
+	return o.At.After(p.Start.Add(s.Within.Value()))
 }
 
 // inForce is what counts of the looks at a symptom while the faults are in force: those in time, and without the last one where the

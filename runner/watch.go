@@ -37,13 +37,17 @@ func (a *arm) observed(s lab.Assertion, o lab.Observation) {
 	o.Late = max(o.Late, a.waits[s.Machine].during(o))
 	phase := a.current()
 	a.seen[s.Address()] = append(a.seen[s.Address()], o)
-	began := phase
-	if o.At.Before(phase.Start) && len(a.phases) > 1 {
-		began = a.phases[len(a.phases)-2] // a look that began in the phase before counts there
+	began := len(a.phases) - 1
+	for began > 0 && o.At.Before(a.phases[began].Start) {
+		began-- // a look that began in a phase before counts there
 	}
 	counts := failure(o) == "" && !o.At.Before(phase.Start)
-	seen, _ := during(a.seen[s.Address()], began)
+	seen, _ := during(a.seen[s.Address()], a.phases[began])
 	holds := len(seen) > 0 && s.Do.Holds(seen)
+	// Each look is judged once, when it comes: all of them again at each that comes took longer than the looks themselves.
+	if holds && s.Role == "symptom" && !overdue(o, a.phases[began], s) {
+		a.heldIn[symptomIn{s.Address(), began}] = true
+	}
 	if err := a.ev.observation(a.name, phase.Name(), s.Address(), o); err != nil && a.lost == nil {
 		a.lost = infra(err, "cannot keep the evidence")
 	}
@@ -130,10 +134,9 @@ func (a *arm) stopWatching() {
 
 func (a *arm) current() Phase { return a.phases[len(a.phases)-1] }
 
-// holdsNow says whether an assertion has held at some time of the current phase. a.mu is held.
+// holdsNow says whether a symptom has held at some time of the current phase. a.mu is held.
 func (a *arm) holdsNow(s lab.Assertion) bool {
-	seen, _ := during(a.seen[s.Address()], a.current())
-	return firstHeld(s.Do, inTime(seen, a.current(), s)) >= 0
+	return a.heldIn[symptomIn{s.Address(), len(a.phases) - 1}]
 }
 
 // invariantsSeen says whether every invariant has been looked at in the current phase. a.mu is held.
@@ -166,13 +169,12 @@ func (a *arm) anyHoldsLocked() bool {
 func (a *arm) allAppeared() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, p := range a.phases {
+	for i, p := range a.phases {
 		if p.Kind != InForce {
 			continue
 		}
 		for _, s := range a.l.Symptoms {
-			seen, _ := during(a.seen[s.Address()], p)
-			if firstHeld(s.Do, inTime(seen, p, s)) < 0 {
+			if !a.heldIn[symptomIn{s.Address(), i}] {
 				return false
 			}
 		}
