@@ -3,6 +3,7 @@ package qemu
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/saigen-lab/saigen/lab"
@@ -66,7 +67,11 @@ func (v *vmachine) resume(ctx context.Context) error {
 
 // answer has a machine execute a first command.
 func (v *vmachine) answer(ctx context.Context) error {
-	_, err := v.guest.Run(ctx, lab.Command{Argv: []string{"true"}})
+	const first = "true"
+	r, err := v.guest.Run(ctx, lab.Command{Argv: []string{first}})
+	if err == nil && r.Code != 0 {
+		err = fmt.Errorf("%q ended with code %d: %s", first, r.Code, r.Stderr)
+	}
 	return err
 }
 
